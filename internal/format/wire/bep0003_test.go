@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// BEP 3, peer protocol: "The handshake starts with character ninteen (decimal)
+// BEP 3, peer protocol: "The handshake starts with character nineteen (decimal)
 // followed by the string 'BitTorrent protocol'. ... After the fixed headers
 // come eight reserved bytes, which are all zero in all current implementations.
-// ... Next comes the 20 byte sha1 hash ... After the download hash comes the
-// 20-byte peer id".
+// ... Next comes the 20 byte truncated infohash. ... After the download hash
+// comes the 20-byte peer id".
 func TestHandshakeLayout(t *testing.T) {
 	h := Handshake{InfoHash: [20]byte([]byte(strings.Repeat("h", 20))), PeerID: [20]byte([]byte("-ED0001-abcdefghijkl"))}
 	got := AppendHandshake(nil, h)
@@ -53,12 +53,11 @@ func TestKeepAlive(t *testing.T) {
 }
 
 // "All non-keepalive messages start with a single byte which gives their type.
-// The possible values are: 0 - choke, 1 - unchoke, 2 - interested, 3 - not
-// interested, 4 - have, 5 - bitfield, 6 - request, 7 - piece, 8 - cancel. ...
-// 'have': ... a single number ... 'request' messages contain an index, begin,
-// and length. ... 'cancel' messages have the same payload as request messages.
-// ... 'piece' messages contain an index, begin, and piece." All integers are
-// "four bytes big-endian".
+// ... The 'have' message's payload is a single number ... 'request' messages
+// contain an index, begin, and length. ... 'cancel' messages have the same
+// payload as request messages. ... 'piece' messages contain an index, begin,
+// and piece." "All later integers sent in the protocol are encoded as four
+// bytes big-endian."
 func TestMessageLayout(t *testing.T) {
 	for want, m := range map[string]Message{
 		"\x00\x00\x00\x01\x00":                 {Kind: Choke},

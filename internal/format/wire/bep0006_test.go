@@ -26,8 +26,8 @@ func TestFastMessageLayout(t *testing.T) {
 	}
 }
 
-// "The fast extension is enabled by setting the third least significant bit of
-// the last reserved byte in the BitTorrent handshake: reserved[7] |= 0x04".
+// "These are enabled by setting the third least significant bit of the last
+// reserved byte in the BitTorrent handshake: reserved[7] |= 0x04".
 // The other bits as BEPs 5, 10 and 52 assign them.
 func TestReservedBits(t *testing.T) {
 	for _, c := range []struct {
@@ -56,9 +56,11 @@ func TestReservedBits(t *testing.T) {
 	}
 }
 
-// BEP 6, Allowed Fast: "7 piece allowed fast set for torrent with 1313 pieces
-// and hex infohash aaaa...: 1059,431,808,1217,287,376,1188; 9 piece: ...,353,508"
-// for the host 80.4.4.200.
+// BEP 6: "7 piece allowed fast set for torrent with 1313 pieces and hex infohash
+// aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa for node with IP 80.4.4.200:
+// 1059,431,808,1217,287,376,1188", and for 9 pieces the same and 353,508. "We do
+// this to prevent a user that obtains more than one IP address on the same
+// network from obtaining more than one allowed fast set."
 func TestAllowedFastVector(t *testing.T) {
 	var infohash [20]byte
 	for i := range infohash {

@@ -8,9 +8,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-// BEP 40: "crc32-c(624C14007BD50000) or ec2d7224 ... 123.213.32.10 and
-// 98.76.54.32", and in the same /24 "123.213.32.10 and 123.213.32.234:
-// 99568189".
+// BEP 40: "If the client is 123.213.32.10 and the peer is 98.76.54.32, the hash
+// that they should both arrive at is crc32-c(624C14007BD50000) or ec2d7224. If
+// the client is 123.213.32.10 and the peer is 123.213.32.234, the hash that they
+// should both arrive at is crc32-c[(7BD5200A7BD520EA) or 99568189."
 func TestPriorityVectors(t *testing.T) {
 	crc := func(s string) uint32 { return crc32.Checksum([]byte(s), crc32.MakeTable(crc32.Castagnoli)) }
 	for _, c := range []struct {
@@ -22,13 +23,13 @@ func TestPriorityVectors(t *testing.T) {
 		{"mapped is IPv4", "[::ffff:123.213.32.10]:1", "98.76.54.32:2", 0xec2d7224},
 		// "If the IP addresses are in the same /16 ... FF.FF.FF.55"
 		{"same /16", "10.1.254.255:1", "10.1.3.255:2", crc("\x0a\x01\x03\x55\x0a\x01\xfe\x55")},
-		// "If an IP address is identical, the port numbers (16-bit big-endian
+		// "If the IP addresses are the same, the port numbers (16-bit
 		// integers) should be used instead"
 		{"same address", "10.1.2.3:511", "10.1.2.3:256", crc("\x01\x00\x01\xff")},
-		// "For IPv6 address, ... FFFF:FFFF:FFFF:5555:5555:5555:5555:5555"
+		// "For an IPv6 address, ... beginning with FFFF:FFFF:FFFF:5555:5555:5555:5555:5555"
 		{"IPv6", "[2001:db8:0:ffff:ffff::]:1", "[2001:db8:1:ffff::]:1",
 			crc("\x20\x01\x0d\xb8\x00\x00\x55\x55\x55\x55\x00\x00\x00\x00\x00\x00" + "\x20\x01\x0d\xb8\x00\x01\x55\x55\x00\x00\x00\x00\x00\x00\x00\x00")},
-		// "same /48 ... FFFF:FFFF:FFFF:FF55:5555..."
+		// "in the same /48 ... FFFF:FFFF:FFFF:FF55:5555:5555:5555:5555"
 		{"IPv6 same /48", "[2001:db8:0:ffff::]:1", "[2001:db8:0:feff::]:1",
 			crc("\x20\x01\x0d\xb8\x00\x00\xfe\x55\x00\x00\x00\x00\x00\x00\x00\x00" + "\x20\x01\x0d\xb8\x00\x00\xff\x55\x00\x00\x00\x00\x00\x00\x00\x00")},
 	} {
@@ -39,7 +40,7 @@ func TestPriorityVectors(t *testing.T) {
 	}
 }
 
-// "The formula is symmetric, so both peers end up with the same value".
+// "... come up with a formula that all peers agree on".
 func TestPriorityIsSymmetric(t *testing.T) {
 	endpoint := rapid.Custom(func(t *rapid.T) netip.AddrPort {
 		raw := rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 0x55, 0xff}), 16, 16).Draw(t, "ip")

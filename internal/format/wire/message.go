@@ -9,7 +9,7 @@ import (
 
 const (
 	// BlockLen is the length of a block in requests; the last block of a
-	// torrent may be shorter (BEP 3: "All current implementations use 2^14").
+	// torrent may be shorter (BEP 3: "All current implementations use 2^14 (16 kiB)").
 	BlockLen = 16 << 10
 	// PrefixLen is the length of the length prefix of each message.
 	PrefixLen = 4
