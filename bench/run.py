@@ -1,0 +1,265 @@
+#!/usr/bin/python3
+"""The speed table in one run: builds eddy and the helpers, keeps memory warm (pin.py), measures
+each case and its rivals, prints the table, writes bench/out/*.json. Needs root (see README.md).
+
+  run.py                        everything, about 25 minutes
+  run.py --quick                small sizes, one run each: does it work at all? about 3 minutes
+  run.py --case transfer-1m     (repeatable; --list names them)
+  run.py --docs docs/bench.md   also replace the table between the marks in that file
+"""
+import argparse, json, os, platform, statistics, subprocess, sys, time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+MARKS = "<!-- table: written by bench/run.py -->", "<!-- end of table -->"
+
+ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+ap.add_argument("--quick", action="store_true")
+ap.add_argument("--case", action="append", default=[])
+ap.add_argument("--list", action="store_true")
+ap.add_argument("--eddy", help="a built eddy (default: build one from this tree)")
+ap.add_argument("--no-rivals", action="store_true", help="measure eddy alone where the bar does not need a rival")
+ap.add_argument("--docs", help="write the table into this file, between its marks")
+ap.add_argument("--pin", type=int, help="GiB for pin.py (default: half of what is available, at most 12; 0: none)")
+ap.add_argument("--keep-logs", help="copy each peer's output into this directory")
+a = ap.parse_args()
+
+SIZE, SWARM, CAPPED, RUNS = ("256M", "64M", "16M", 1) if a.quick else ("2G", "512M", "64M", 3)
+EDDY = os.path.abspath(a.eddy) if a.eddy else os.path.join(ROOT, "bin", "eddy")
+COMMON = " --listen {ip}:{port} --limit-up {up} --state {state} -q"
+SEED = EDDY + " seed {torrent} {dir}" + COMMON
+LEECH = EDDY + " get {torrent} -d {dir}" + COMMON + " --no-seed"
+# In a swarm the leecher stays; the script knows of its completion by the file.
+STAY = EDDY + " get {torrent} -d {dir}" + COMMON + " --seed --on-complete 'touch {done}'"
+
+
+def say(*args):
+    print(*args, file=sys.stderr, flush=True)
+
+
+def script(name, *args, timeout=1800):
+    """Runs a script of this directory; returns its JSON lines. A failed measurement is data too."""
+    argv = [sys.executable, os.path.join(HERE, name), *map(str, args)]
+    p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout)
+    rows = [json.loads(l) for l in p.stdout.splitlines() if l.startswith("{")]
+    for r in rows:
+        say("   ", json.dumps(r))
+    if p.returncode:
+        say("    failed:", p.stderr[-800:])
+        rows.append({"what": "failed", "error": (p.stderr.strip().splitlines() or ["exit %d" % p.returncode])[-1][-300:]})
+    OUT["runs"].append({"script": name, "args": list(map(str, args)), "rows": rows})
+    return rows
+
+
+def client(name, leech):
+    logs = ["--keep-logs", a.keep_logs] if a.keep_logs and name == "eddy" else []
+    if name == "eddy":
+        return ["--client", "cmd", "--name", "eddy", "--seed-cmd", SEED, "--leech-cmd", leech] + logs
+    return ["--client", name]
+
+
+def last(rows, what):
+    """The row of medians; None if the measurement failed or a copy differed."""
+    r = [x for x in rows if x["what"] == what]
+    return r[-1] if r and r[-1].get("ok", True) else None
+
+
+def transfer(name, piece):
+    return last(script("transfer.py", *client(name, LEECH), "--size", SIZE, "--piece", piece, "--runs", RUNS), "transfer-median")
+
+
+def swarm(name, *args, runs=RUNS):
+    return last(script("swarm.py", *client(name, STAY), "--runs", runs, *args), "swarm-median")
+
+
+ROWS, MEMO = [], {}
+
+
+def row(case, eddy, other, ratio, bar, goal, unit=""):
+    """One line of the table. bar and goal bound the ratio from above; None: there is none."""
+    verdict = "failed" if ratio is None else "-" if bar is None else \
+        "goal" if ratio <= goal else "bar" if ratio <= bar else "missed"
+    ROWS.append({"case": case, "eddy": eddy, "other": other, "ratio": ratio, "bar": bar, "goal": goal, "unit": unit, "verdict": verdict})
+    say("  ", ROWS[-1])
+
+
+def num(x, unit=""):
+    return "-" if x is None else "%.4g%s" % (x, unit)
+
+
+def per(x, y):
+    return round(x / y, 3) if x is not None and y else None
+
+
+def get(r, *keys):
+    return None if r is None else sum(r[k] for k in keys)
+
+
+def limit():
+    r = last(script("limit.py", "--size", SIZE, "--runs", RUNS), "limit-median")
+    if r:
+        MEMO.setdefault("limits", []).append(r)
+
+
+def the_limit():
+    return statistics.mean(r["wall"] for r in MEMO["limits"]) if MEMO.get("limits") else None
+
+
+def case_transfer_1m():
+    limit()
+    eddy = MEMO["1m"] = transfer("eddy", "1M")
+    rivals = [] if a.no_rivals else [(n, transfer(n, "1M")) for n in ("libtorrent", "aria2")]
+    limit()
+    cpu = ("seed_cpu_per_GiB", "leech_cpu_per_GiB")
+    for name, r in [("eddy", eddy)] + rivals:
+        own = name == "eddy"
+        other = the_limit()
+        row("one to one, 1 MiB pieces: wall" + ("" if own else " of " + name), num(get(r, "wall"), " s"),
+            "limit " + num(other, " s"), per(get(r, "wall"), other), 1.4 if own else None, 1.15 if own else None)
+    best = min([x for x in (get(r, *cpu) for _, r in rivals) if x is not None], default=None)
+    row("same: CPU of both sides, s/GiB", num(get(eddy, *cpu)), "best rival " + num(best), get(eddy, *cpu) and round(get(eddy, *cpu), 3), 2.3, 1.8)
+    for side in ("seed", "leech"):
+        k = side + "_rss_mb"
+        best = min([x for x in (get(r, k) for _, r in rivals) if x is not None], default=None)
+        row("same: peak memory, %s, MB" % {"seed": "seeder", "leech": "leecher"}[side], num(get(eddy, k)), "best rival " + num(best), get(eddy, k), 64, 40)
+
+
+def case_transfer_256k():
+    base = MEMO.get("1m") or transfer("eddy", "1M")
+    r = transfer("eddy", "256K")
+    row("one to one, 256 KiB pieces: wall", num(get(r, "wall"), " s"), "1 MiB " + num(get(base, "wall"), " s"),
+        per(get(r, "wall"), get(base, "wall")), 1.1, 1.05)
+
+
+def case_swarm_8():
+    args = ["--leechers", 8, "--size", SWARM]
+    eddy, other = swarm("eddy", *args), swarm("libtorrent", *args)
+    row("1 to 8, %s: last done" % SWARM, num(get(eddy, "wall"), " s"), "libtorrent " + num(get(other, "wall"), " s"),
+        per(get(eddy, "wall"), get(other, "wall")), 0.75, 0.5)
+
+
+def capped(title, piece, leech_up, bar, goal):
+    args = ["--leechers", 10, "--size", CAPPED, "--piece", piece, "--seed-up", "4M", "--leech-up", leech_up]
+    eddy = swarm("eddy", *args)
+    rivals = [] if a.no_rivals or a.quick else [(n, swarm(n, *args, runs=1)) for n in ("libtorrent", "aria2")]
+    others = ", ".join("%s %s" % (n, num(get(r, "ratio"))) for n, r in rivals) or "-"
+    row(title + ": last done / bound", num(get(eddy, "wall"), " s"), others, get(eddy, "ratio"), bar, goal)
+    row(title + ": most that a peer uploaded / (cap x wall)", num(get(eddy, "upload_over_cap")), "-", get(eddy, "upload_over_cap"), 1.01, 1.01)
+    row(title + ": worst burst / allowed", num(get(eddy, "burst_over_allowed")), "-", get(eddy, "burst_over_allowed"), None, None)
+
+
+def case_capped_256k():
+    capped("10 leechers at 2 MiB/s, seeder at 4, 256 KiB pieces", "256K", "2M", 1.10, 1.05)
+
+
+def case_capped_1m():
+    capped("same, 1 MiB pieces", "1M", "2M", 1.15, 1.08)
+
+
+def case_capped_mixed():
+    capped("same, half at 1 and half at 4 MiB/s, 256 KiB pieces", "256K", "1M,4M", 1.15, 1.08)
+
+
+def case_create():
+    def make(name, cmd):
+        return last(script("hash.py", "--size", SIZE, "--runs", RUNS, "--name", name, "--cmd", cmd), "hash")
+    eddy = make("eddy", EDDY + " create {file} -o {out} -t http://x/announce --piece-size {piece} -q")
+    other = make("mktorrent", "mktorrent -t 2 -l {log2} -a http://x/announce -o {out} {file}")
+    row("create, %s: wall" % SIZE, num(get(eddy, "wall"), " s"), "mktorrent -t 2 " + num(get(other, "wall"), " s"),
+        per(get(eddy, "wall"), get(other, "wall")), 1.1, 0.9)
+
+
+def silent(addresses):
+    n = 2000 if a.quick else 10000
+    r = last(script("silent.py", *client("eddy", LEECH), "--connections", n, "--addresses", addresses), "silent")
+    title = "%d silent connections from %s" % (n, "one address" if addresses == 1 else "%d addresses" % addresses)
+    row(title + ": memory added, MB", num(get(r, "rss_added_mb")), "-", get(r, "rss_added_mb"), 150, 50)
+    wait = r and r["handshake_max_s"]
+    row(title + ": an honest peer's handshake, s", num(wait), "-", wait, 1, 0.1)
+
+
+def case_silent():
+    silent(1)
+    silent(2500)
+
+
+CASES = {k[5:].replace("_", "-"): f for k, f in list(globals().items()) if k.startswith("case_")}
+
+
+def table():
+    lines = ["| case | eddy | other | ratio | bar | goal | |", "|---|---|---|---|---|---|---|"]
+    for r in ROWS:
+        lines.append("| %s | %s | %s | %s | %s | %s | %s |" % (r["case"], r["eddy"], r["other"], num(r["ratio"]), num(r["bar"]), num(r["goal"]), r["verdict"]))
+    return "\n".join(lines)
+
+
+def machine():
+    with open("/proc/cpuinfo") as f:
+        models = [l.split(":", 1)[1].strip() for l in f if l.startswith("model name")]
+    with open("/proc/meminfo") as f:
+        kb = int(f.readline().split()[1])
+    rev = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.strip()
+    return {"cores": os.cpu_count(), "cpu": models[0] if models else platform.machine(), "memory_gib": round(kb / 2**20), "kernel": platform.release(),
+            "go": subprocess.check_output(["go", "env", "GOVERSION"], cwd=ROOT, text=True).strip(), "commit": rev,
+            "date": time.strftime("%Y-%m-%d")}
+
+
+def pin():
+    with open("/proc/meminfo") as f:
+        free = next(int(l.split()[1]) for l in f if l.startswith("MemAvailable")) >> 20
+    n = a.pin if a.pin is not None else min(1 if a.quick else 12, free // 2)
+    if n <= 0:
+        return None
+    p = subprocess.Popen([sys.executable, os.path.join(HERE, "pin.py"), str(n)], stdout=subprocess.PIPE, text=True)
+    if p.stdout.readline().strip() != "READY":
+        raise SystemExit("pin.py ended without being ready")
+    return p
+
+
+def build():
+    todo = {"limit": os.path.join(HERE, "limit", "limit")}
+    for name, out in todo.items():
+        subprocess.run(["go", "build", "-o", out, "./bench/" + name], cwd=ROOT, check=True)
+    if not a.eddy:
+        subprocess.run(["go", "build", "-trimpath", "-o", EDDY, "./cmd/eddy"], cwd=ROOT, check=True)
+
+
+def write_docs(name):
+    with open(name) as f:
+        text = f.read()
+    before, _, rest = text.partition(MARKS[0])
+    _, found, after = rest.partition(MARKS[1])
+    if not found:
+        raise SystemExit("%s has no marks for the table" % name)
+    m = OUT["machine"]
+    head = "%s, commit %s, %s: %d cores of %s, %d GiB, Linux %s.\n" % (m["date"], m["commit"], m["go"], m["cores"], m["cpu"], m["memory_gib"], m["kernel"])
+    with open(name, "w") as f:
+        f.write(before + MARKS[0] + "\n" + head + "\n" + table() + "\n" + MARKS[1] + after)
+
+
+if a.list:
+    print("\n".join(CASES))
+    raise SystemExit
+unknown = [c for c in a.case if c not in CASES]
+if unknown:
+    ap.error("no such case: %s (there are %s)" % (", ".join(unknown), ", ".join(CASES)))
+if os.geteuid() != 0:
+    raise SystemExit("the measurements need root: each runs in a network namespace of its own")
+OUT = {"machine": machine(), "quick": a.quick, "runs": []}
+build()
+warm = pin()
+try:
+    for name in a.case or CASES:
+        say("case", name)
+        CASES[name]()
+finally:
+    if warm:
+        warm.terminate()
+    os.makedirs(os.path.join(HERE, "out"), exist_ok=True)
+    OUT["table"] = ROWS
+    with open(os.path.join(HERE, "out", time.strftime("%Y%m%d-%H%M%S.json")), "w") as f:
+        json.dump(OUT, f, indent=1)
+print(table())
+if a.docs:
+    write_docs(a.docs)
+raise SystemExit(1 if any(r["verdict"] == "failed" for r in ROWS) else 0)

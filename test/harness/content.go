@@ -1,0 +1,120 @@
+package harness
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// WriteFile makes a file of size pseudo-random bytes, the same for the same seed, and its directories.
+func WriteFile(t *testing.T, name string, size int64, seed uint64) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], seed)
+	if _, err := io.CopyN(f, rand.NewChaCha8(key), size); err != nil {
+		t.Fatalf("writing %s: %v", name, err)
+	}
+}
+
+// Tree makes a directory as people have them: nested directories, empty files, names beyond ASCII, sizes around the
+// block and the piece. It returns the directory.
+func Tree(t *testing.T, dir string) string {
+	t.Helper()
+	for i, f := range []struct {
+		name string
+		size int64
+	}{
+		{"README", 12}, {"empty", 0}, {"a/b/c/d/deep.bin", 300_001}, {"a/b/also empty", 0}, {"a/one block", 16 << 10},
+		{"a/one piece", 256 << 10}, {"a/one more", 256<<10 + 1}, {"Grüße/naïve café.txt", 70_000}, {"日本語/ファイル.dat", 131_073},
+		{"emoji 🌀/eddy.bin", 1_500_000}, {"z", 1},
+	} {
+		WriteFile(t, filepath.Join(dir, f.name), f.size, uint64(i))
+	}
+	return dir
+}
+
+// Same compares two files or two trees: names, kinds and every byte. Empty directories don't count, since a torrent has
+// none.
+func Same(want, got string) error {
+	w, err := list(want)
+	if err != nil {
+		return err
+	}
+	g, err := list(got)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(w, g) {
+		return fmt.Errorf("%s holds %q, want %q", got, g, w)
+	}
+	for _, name := range w {
+		if err := sameFile(filepath.Join(want, name), filepath.Join(got, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func list(root string) ([]string, error) {
+	var out []string
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(root, name)
+		if !d.Type().IsRegular() {
+			rel += " (" + d.Type().String() + ")"
+		}
+		out = append(out, rel)
+		return err
+	})
+	return out, err
+}
+
+func sameFile(want, got string) error {
+	a, err := os.Open(want)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	b, err := os.Open(got)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	x, y := make([]byte, 1<<20), make([]byte, 1<<20)
+	for off := int64(0); ; off += int64(len(x)) {
+		n, errA := io.ReadFull(a, x)
+		m, errB := io.ReadFull(b, y)
+		if n != m {
+			return fmt.Errorf("%s and %s differ in size, after %d bytes", want, got, off+int64(min(n, m)))
+		}
+		if !bytes.Equal(x[:n], y[:m]) {
+			return fmt.Errorf("%s and %s differ between %d and %d", want, got, off, off+int64(n))
+		}
+		if errA != nil {
+			if errA == io.EOF || errA == io.ErrUnexpectedEOF {
+				return nil
+			}
+			return errA
+		}
+		if errB != nil {
+			return errB
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package interop
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"encoding/hex"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/eddy-p2p/eddy/test/harness"
+)
+
+// TestSameInfohash makes torrents of the same content with eddy and with the common makers: the swarms must be one.
+func TestSameInfohash(t *testing.T) {
+	const url = "http://10.77.0.1/announce"
+	mktorrent := func(out, path string) []string {
+		return []string{"mktorrent", "-l", "18", "-a", url, "-o", out, path}
+	}
+	transmission := func(out, path string) []string {
+		return []string{"transmission-create", "-s", "256", "-t", url, "-o", out, path}
+	}
+	for _, c := range []struct {
+		name, kind string
+		argv       func(out, path string) []string
+	}{
+		{"mktorrent/file", "file", mktorrent},
+		{"mktorrent/tree", "tree", mktorrent},
+		{"transmission-create/file", "file", transmission},
+		{"transmission-create/tree", "tree without empty files", transmission}, // it leaves empty and hidden files out
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := content(t, map[bool]string{true: "file", false: "tree"}[c.kind == "file"])
+			out := filepath.Join(t.TempDir(), "o.torrent")
+			argv := c.argv(out, path)
+			harness.Need(t, argv[0])
+			if c.kind == "tree without empty files" {
+				for _, name := range []string{"empty", "a/b/also empty"} {
+					if err := os.Remove(filepath.Join(path, name)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if text, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+				t.Fatalf("%q: %v\n%s", argv, err, text)
+			}
+			b, err := os.ReadFile(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			info := rawInfo(t, b)
+			if argv[0] == "transmission-create" { // it writes a key that its users never asked for
+				info = bytes.Replace(info, []byte("7:privatei0e"), nil, 1)
+			}
+			sum := sha1.Sum(info)
+			_, got := harness.Create(t, path, "-t", url, "--piece-size", "256KiB")
+			if want := hex.EncodeToString(sum[:]); got != want {
+				t.Errorf("eddy create: infohash %s, %s: %s", got, argv[0], want)
+			}
+			if shown := harness.Run(t, "show", out).Str("infohash_v1"); argv[0] == "mktorrent" && shown != got {
+				t.Errorf("eddy show %s: infohash %s, want %s", filepath.Base(out), shown, got)
+			}
+		})
+	}
+}
+
+// rawInfo cuts the info dictionary out of a torrent, with a scanner that shares nothing with eddy's.
+func rawInfo(t *testing.T, b []byte) []byte {
+	t.Helper()
+	for pos := 1; pos < len(b) && b[pos] != 'e'; {
+		key := skip(t, b, pos)
+		end := skip(t, b, key)
+		if string(b[pos:key]) == "4:info" {
+			return b[key:end]
+		}
+		pos = end
+	}
+	t.Fatal("no info dictionary")
+	return nil
+}
+
+// skip returns where the bencoded value at pos ends.
+func skip(t *testing.T, b []byte, pos int) int {
+	t.Helper()
+	switch b[pos] {
+	case 'i':
+		return pos + bytes.IndexByte(b[pos:], 'e') + 1
+	case 'l', 'd':
+		for pos++; b[pos] != 'e'; {
+			pos = skip(t, b, pos)
+		}
+		return pos + 1
+	default:
+		colon := pos + bytes.IndexByte(b[pos:], ':')
+		n, err := strconv.Atoi(string(b[pos:colon]))
+		if err != nil {
+			t.Fatalf("at %d: %v", pos, err)
+		}
+		return colon + 1 + n
+	}
+}
