@@ -21,6 +21,7 @@ type Limits struct {
 	MaxTokens int  // most values and keys together
 	MaxDepth  int  // most lists and dictionaries inside each other; at most 128
 	Strict    bool // refuse soft errors too
+	Numbers   bool // refuse the soft errors of numbers (leading zeros), but not those of key order
 }
 
 func (l Limits) withDefaults() Limits {
@@ -62,9 +63,9 @@ type scanner struct {
 // fail makes the error for a byte.
 func fail(off int, r Reason) *SyntaxError { return &SyntaxError{Offset: off, Reason: r} }
 
-// note remembers the first soft error, or returns it as a hard one under Strict.
+// note remembers the first soft error, or returns it as a hard one where the limits say so.
 func (s *scanner) note(off int, r Reason) *SyntaxError {
-	if s.lim.Strict {
+	if s.lim.Strict || s.lim.Numbers && r <= LeadingZeroInt {
 		return fail(off, r)
 	}
 	if s.soft.Reason == None {
