@@ -1,6 +1,7 @@
 package metainfo
 
 import (
+	"runtime"
 	"strings"
 	"unicode/utf8"
 )
@@ -150,4 +151,15 @@ func reserved(name string) bool {
 		}
 	}
 	return false
+}
+
+// HostTarget returns the target for the system that this program runs on.
+func HostTarget() Target {
+	switch runtime.GOOS {
+	case "windows":
+		return Windows
+	case "darwin", "ios":
+		return Darwin
+	}
+	return Posix
 }
