@@ -3,13 +3,16 @@ package harness
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 )
 
@@ -115,6 +118,38 @@ func sameFile(want, got string) error {
 		}
 		if errB != nil {
 			return errB
+		}
+	}
+}
+
+// Tmpfs mounts a small disk of size bytes in the namespace of the tests and returns its directory.
+func Tmpfs(t *testing.T, size int64) string {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", size), "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Fatalf("mounting a small disk: %v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
+			t.Errorf("unmounting the small disk: %v: %s", err, out)
+		}
+	})
+	return dir
+}
+
+// Fill writes a file until the disk it lies on is full.
+func Fill(t *testing.T, name string) {
+	t.Helper()
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for block := make([]byte, 64<<10); len(block) > 0; {
+		if _, err := f.Write(block); errors.Is(err, syscall.ENOSPC) {
+			block = block[:len(block)/2] // down to the last byte
+		} else if err != nil {
+			t.Fatal(err)
 		}
 	}
 }

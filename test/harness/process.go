@@ -168,6 +168,17 @@ func (p *Process) AwaitThat(ctx context.Context, what string, ok func(Event) boo
 	return e
 }
 
+// Next waits for an event of the given type that is not there yet.
+func (p *Process) Next(ctx context.Context, kind string) Event {
+	p.t.Helper()
+	old := len(p.Events())
+	seen := 0
+	return p.AwaitThat(ctx, "another "+kind+" event", func(e Event) bool {
+		seen++
+		return seen > old && e.Type() == kind
+	})
+}
+
 // Last is the newest event of the given type; nil if there is none.
 func (p *Process) Last(kind string) Event {
 	events := p.Events()
