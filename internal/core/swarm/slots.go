@@ -1,0 +1,196 @@
+package swarm
+
+import (
+	"time"
+
+	"github.com/eddy-p2p/eddy/internal/core/choke"
+	"github.com/eddy-p2p/eddy/internal/format/wire"
+)
+
+// slots is to whom we upload: the choker's rounds around package choke.
+type slots struct {
+	round      time.Duration // next evaluation of the regular slots
+	optimistic time.Duration // next change of the optimistic one
+	trying     *peer         // who has the optimistic slot
+	used       int           // unchoked peers that are interested
+	list       []choke.Candidate
+}
+
+// applies reports whether p would take blocks if it were unchoked. While pieces are handed out one by one, a peer becomes
+// interested only by what it is granted with its slot.
+func (s *Swarm) applies(p *peer) bool {
+	return !p.gone && (p.remote.interested || s.grantCould(p))
+}
+
+// wake starts the rounds when the first peer joins.
+func (s *Swarm) wake() {
+	s.slots.round = s.now + choke.Round
+	s.slots.optimistic = s.now + choke.OptimisticRound
+	s.tick = s.now + housekeeping
+}
+
+func (s *Swarm) capacity() int { return s.cfg.Slots + 1 }
+
+func (s *Swarm) unchokedCount() int {
+	n := 0
+	for _, p := range s.list {
+		if !p.up.choked && s.applies(p) {
+			n++
+		}
+	}
+	return n
+}
+
+// slotWanted unchokes a peer that became interested at once if a slot is free.
+func (s *Swarm) slotWanted(p *peer) {
+	if p.up.choked && s.applies(p) && s.unchokedCount() < s.capacity() {
+		s.unchoke(p)
+	}
+}
+
+// slotFreed gives the free slots to those who wait.
+func (s *Swarm) slotFreed(p *peer) {
+	if s.slots.trying == p && p.gone {
+		s.slots.trying = nil
+	}
+	s.fillSlots()
+}
+
+// fillSlots unchokes waiting peers at random while slots are free.
+func (s *Swarm) fillSlots() {
+	for s.unchokedCount() < s.capacity() {
+		if !s.unchokeOne() {
+			return
+		}
+	}
+}
+
+// unchokeOne unchokes one choked peer that would take blocks, as the optimistic slot would choose it.
+func (s *Swarm) unchokeOne() bool {
+	c := s.candidates()
+	for i := range c {
+		c[i].Slot = c[i].Unchoked
+	}
+	i := choke.Optimistic(s.rng, c)
+	if i < 0 {
+		return false
+	}
+	s.unchoke(s.lookup(Peer(c[i].ID)))
+	return true
+}
+
+func (s *Swarm) unchoke(p *peer) {
+	if !p.up.choked || p.gone {
+		return
+	}
+	p.up.choked, p.up.since = false, s.now
+	s.send(p, wire.Unchoke, 0, 0, 0)
+	s.grantMore(p)
+}
+
+func (s *Swarm) choke(p *peer) {
+	if p.up.choked || p.gone {
+		return
+	}
+	p.up.choked, p.up.since, p.up.extra = true, s.now, false
+	s.send(p, wire.Choke, 0, 0, 0)
+	s.refuseQueued(p)
+	s.grantBack(p)
+}
+
+// candidates describes the peers to package choke.
+func (s *Swarm) candidates() []choke.Candidate {
+	c := s.slots.list[:0]
+	n := max(s.full.Len(), 1)
+	for _, p := range s.list {
+		if p.gone {
+			continue
+		}
+		k := choke.Candidate{
+			ID: int32(p.id), Interested: s.applies(p), Unchoked: !p.up.choked, Snubbed: p.snubbed(s.now),
+			New: s.now-p.joined < choke.NewFor, Down: p.down.meter.Rate(s.now), Up: p.up.meter.Rate(s.now),
+			Complete: p.has.Count() * 1000 / n,
+		}
+		if p.up.choked {
+			k.Waited = s.now - p.up.since
+		} else {
+			k.Held = s.now - p.up.since
+		}
+		c = append(c, k)
+	}
+	s.slots.list = c
+	return c
+}
+
+// rechoke is the round of 10 s: the regular slots go to the best, the optimistic one to its holder.
+func (s *Swarm) rechoke() {
+	rank := s.cfg.Rank
+	if s.Complete() {
+		rank = s.cfg.SeedRank
+	}
+	c := s.candidates()
+	if s.Complete() {
+		markSlow(c)
+	}
+	choke.Select(s.rng, c, s.cfg.Slots, rank)
+	trying := s.slots.trying
+	promoted := false
+	for i := range c {
+		if trying != nil && c[i].ID == int32(trying.id) {
+			promoted = c[i].Slot || !c[i].Interested
+			if !promoted {
+				c[i].Slot = true
+			}
+		}
+	}
+	if trying == nil || promoted || s.now >= s.slots.optimistic {
+		s.newOptimistic(c, promoted)
+	}
+	s.apply(c)
+}
+
+// newOptimistic moves the optimistic slot on.
+func (s *Swarm) newOptimistic(c []choke.Candidate, promoted bool) {
+	old := s.slots.trying
+	if old != nil && !promoted {
+		for i := range c {
+			if c[i].ID == int32(old.id) {
+				c[i].Slot = false
+			}
+		}
+	}
+	s.slots.optimistic = s.now + choke.OptimisticRound
+	s.slots.trying = nil
+	if i := choke.Optimistic(s.rng, c); i >= 0 {
+		c[i].Slot = true
+		s.slots.trying = s.lookup(Peer(c[i].ID))
+	}
+}
+
+// apply chokes and unchokes as the candidates' Slot says, chokes first.
+func (s *Swarm) apply(c []choke.Candidate) {
+	for i := range c {
+		if !c[i].Slot {
+			s.choke(s.lookup(Peer(c[i].ID)))
+		}
+	}
+	for i := range c {
+		if c[i].Slot {
+			s.unchoke(s.lookup(Peer(c[i].ID)))
+		}
+	}
+	s.fillSlots()
+}
+
+// markSlow marks the peers that have held a slot for two rounds and took less than a tenth of the mean.
+func markSlow(c []choke.Candidate) {
+	var sum, n int64
+	for i := range c {
+		if c[i].Unchoked && c[i].Interested {
+			sum, n = sum+c[i].Up, n+1
+		}
+	}
+	for i := range c {
+		c[i].Slow = n > 1 && c[i].Unchoked && c[i].Held >= 2*choke.Round && c[i].Up*10*n < sum
+	}
+}

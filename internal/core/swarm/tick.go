@@ -1,0 +1,66 @@
+package swarm
+
+import (
+	"time"
+
+	"github.com/eddy-p2p/eddy/internal/core/choke"
+	"github.com/eddy-p2p/eddy/metainfo"
+)
+
+// housekeeping is how often time-outs are looked for.
+const housekeeping = 500 * time.Millisecond
+
+// pour is the least time between two wake-ups for a limited rate: several blocks then go out in one write.
+const pour = 4 * time.Millisecond
+
+// Tick does what has become due. To be called at NextTick; early or late calls are harmless.
+func (s *Swarm) Tick(now time.Duration) {
+	s.advance(now)
+	if len(s.list) == 0 {
+		return
+	}
+	if s.down.dry && s.now >= s.down.bucket.At(metainfo.BlockSize) {
+		s.down.dry = false
+		s.fillAll()
+	}
+	if s.now >= s.tick {
+		s.tick = s.now + housekeeping
+		s.checkTimeouts()
+		s.grantTick()
+	}
+	if s.now >= s.slots.round {
+		s.slots.round = s.now + choke.Round
+		s.rechoke()
+	}
+}
+
+// NextTick returns when Tick is due. ok is false when nothing is: a Swarm without peers needs no timer.
+func (s *Swarm) NextTick() (at time.Duration, ok bool) {
+	if len(s.list) == 0 {
+		return 0, false
+	}
+	at = min(s.tick, s.slots.round)
+	if s.down.dry {
+		at = min(at, max(s.down.bucket.At(metainfo.BlockSize), s.now+pour))
+	}
+	if s.up.dry {
+		at = min(at, max(s.up.bucket.At(metainfo.BlockSize), s.now+pour))
+	}
+	return at, true
+}
+
+// checkTimeouts gives the blocks of peers that do not answer to others.
+func (s *Swarm) checkTimeouts() {
+	for _, p := range s.list {
+		if p.gone {
+			continue
+		}
+		if p.down.wait > 0 && s.now >= p.down.wait {
+			p.down.wait = 0
+			s.markFill(p)
+		}
+		if p.down.ask.live() > 0 && s.now-p.down.heard > p.timeout() {
+			s.release(p)
+		}
+	}
+}
