@@ -1,0 +1,50 @@
+# make build | test | demo | bench | fuzz | lint
+# No tool beyond Go is needed to build; the tests of interoperation want root and a Debian machine (test/peers).
+
+GO       ?= go
+FUZZTIME ?= 20s
+BENCH    ?=
+
+.PHONY: build test unit peers interop demo bench fuzz lint clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/eddy ./cmd/eddy
+
+# Everything. The processes of test/ come last and without the race detector in the test itself: what they test is the
+# binary. EDDY_RACE=1 builds that with it.
+test: lint unit interop
+
+unit:
+	$(GO) test -race -p 2 -timeout 15m $$($(GO) list ./... | grep -v /test/)
+	$(GO) test -race -timeout 5m ./test/harness
+
+interop: peers
+	$(GO) test -p 1 -timeout 15m ./test/interop ./test/chaos
+
+# The clients, trackers and torrent makers that the tests talk to.
+peers:
+	./test/peers
+
+lint:
+	@bad=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	if [ -n "$$bad" ]; then echo "not gofmt-ed:"; echo "$$bad"; exit 1; fi
+	$(GO) vet ./...
+
+demo:
+	./scripts/demo.sh
+
+# BENCH='--quick' or BENCH='--case transfer-1m'; see bench/README.md.
+bench:
+	./bench/run.py $(BENCH)
+
+# Each fuzz target of the tree in turn, for FUZZTIME.
+fuzz:
+	@set -e; git grep -lE '^func Fuzz' -- '*_test.go' | while read -r file; do \
+	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$$file"); do \
+	    echo "== $$(dirname "$$file") $$target"; \
+	    $(GO) test "./$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) </dev/null; \
+	  done; \
+	done
+
+clean:
+	rm -rf bin bench/out bench/limit/limit bench/trackerload/trackerload
