@@ -2,6 +2,7 @@ package netx
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"testing"
 )
@@ -17,9 +18,9 @@ const (
 	benchBlocks = 16
 )
 
-func benchTransfer(b *testing.B, write func(c Conn, batch []byte) error, read func(c Conn, pool *SlabPool) (int, error)) {
+func benchTransfer(b *testing.B, slab int, write func(c Conn, batch []byte) error, read func(c Conn, pool *SlabPool) (int, error)) {
 	from, to := tcpPair(b)
-	pool := newPool(b, LargeSlab, 4)
+	pool := newPool(b, slab, 4)
 	pool.Poison = false
 	batch := make([]byte, benchBlock*benchBlocks)
 	b.SetBytes(int64(len(batch)))
@@ -72,13 +73,17 @@ func readSlabs(c Conn, pool *SlabPool) (int, error) {
 	return n, nil
 }
 
-// BenchmarkSlab is the hot path: one write of 16 blocks, slabs of 256 KiB.
-func BenchmarkSlab(b *testing.B) { benchTransfer(b, writeWhole, readSlabs) }
+// BenchmarkSlab is the hot path: one write of 16 blocks, slabs of each size.
+func BenchmarkSlab(b *testing.B) {
+	for _, size := range []int{SmallSlab, 64 << 10, 128 << 10, LargeSlab} {
+		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) { benchTransfer(b, size, writeWhole, readSlabs) })
+	}
+}
 
 // BenchmarkWritev sends headers and blocks from buffers of their own.
 func BenchmarkWritev(b *testing.B) {
 	bufs := make([][]byte, 2*benchBlocks)
-	benchTransfer(b, func(c Conn, batch []byte) error {
+	benchTransfer(b, LargeSlab, func(c Conn, batch []byte) error {
 		for i := range benchBlocks {
 			block := batch[i*benchBlock : (i+1)*benchBlock]
 			bufs[2*i], bufs[2*i+1] = block[:13], block[13:]
@@ -92,12 +97,12 @@ func BenchmarkWritev(b *testing.B) {
 // io.CopyBuffer do: the raw limit.
 func BenchmarkRead(b *testing.B) {
 	buf := make([]byte, LargeSlab)
-	benchTransfer(b, writeWhole, func(c Conn, _ *SlabPool) (int, error) { return c.Read(buf) })
+	benchTransfer(b, LargeSlab, writeWhole, func(c Conn, _ *SlabPool) (int, error) { return c.Read(buf) })
 }
 
 // BenchmarkIOCopy is io.Copy with its own 32 KiB.
 func BenchmarkIOCopy(b *testing.B) {
-	benchTransfer(b, writeWhole, func(c Conn, _ *SlabPool) (int, error) {
+	benchTransfer(b, LargeSlab, writeWhole, func(c Conn, _ *SlabPool) (int, error) {
 		n, err := io.Copy(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{c})
 		if err == nil {
 			err = io.EOF

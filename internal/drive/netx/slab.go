@@ -17,7 +17,8 @@ const (
 	// SmallSlab holds a block of 16 KiB and a good part of the next, for peers
 	// too slow to fill more between two reads.
 	SmallSlab = 32 << 10
-	// LargeSlab holds 15 blocks and a part; larger reads gained nothing.
+	// LargeSlab holds 15 blocks and a part, for all others: about what a fast
+	// peer's socket has ready at a time.
 	LargeSlab = 256 << 10
 )
 
