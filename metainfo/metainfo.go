@@ -205,8 +205,11 @@ func (m *MetaInfo) Trackers() [][]string {
 	return nil
 }
 
-// HasLayers reports whether the piece layers of all files that need one are there.
+// HasLayers reports whether the piece layers of all files that need one are there, as is always so in v1 torrents.
 func (m *MetaInfo) HasLayers() bool {
+	if !m.HasV2() {
+		return true
+	}
 	for _, f := range m.Files {
 		if !f.Pad && f.Length > m.PieceLength && m.PieceLayers[f.Root] == nil {
 			return false
