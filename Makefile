@@ -5,14 +5,18 @@ GO       ?= go
 FUZZTIME ?= 20s
 BENCH    ?=
 
-.PHONY: build test unit peers interop demo bench fuzz lint clean
+.PHONY: build test arch unit peers interop demo bench fuzz lint clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/eddy ./cmd/eddy
 
 # Everything. The processes of test/ come last and without the race detector in the test itself: what they test is the
 # binary. EDDY_RACE=1 builds that with it.
-test: lint unit interop
+test: arch lint unit interop
+
+# The house's rules first, as files and not as the package, so that they speak even while something doesn't compile.
+arch:
+	$(GO) test arch_test.go arch_rules_test.go arch_order_test.go arch_self_test.go
 
 unit:
 	$(GO) test -race -p 2 -timeout 15m $$($(GO) list ./... | grep -v /test/)
