@@ -1,0 +1,192 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/eddy-p2p/eddy/internal/drive/disk"
+	"github.com/eddy-p2p/eddy/internal/drive/netx"
+	"github.com/eddy-p2p/eddy/internal/drive/peer"
+)
+
+// Config describes an Engine. The zero value listens on any port and limits nothing.
+type Config struct {
+	Listen        string       // IP:PORT for peers; "" = ":0". An explicit IP is also the source of outgoing connections
+	UploadLimit   int64        // bytes/s of blocks, all torrents together; 0 = none
+	DownloadLimit int64        // bytes/s of blocks, all torrents together; 0 = none
+	MaxPeers      int          // connections a torrent; 0 = 200
+	StateDir      string       // resume records; "" = none are kept
+	ClientName    string       // told to peers and trackers, "eddy/0.1"
+	PeerIDPrefix  string       // 8 bytes, "-ED0100-"
+	Logger        *slog.Logger // nil = none
+}
+
+// validate fills in defaults.
+func (c *Config) validate() error {
+	if c.Listen == "" {
+		c.Listen = ":0"
+	}
+	if c.MaxPeers == 0 {
+		c.MaxPeers = 200
+	}
+	if c.ClientName == "" {
+		c.ClientName = "eddy"
+	}
+	if c.PeerIDPrefix == "" {
+		c.PeerIDPrefix = "-ED0100-"
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if c.UploadLimit < 0 || c.DownloadLimit < 0 || c.MaxPeers < 1 {
+		return errors.New("limits of the engine must not be negative")
+	}
+	return nil
+}
+
+// The slabs of received messages and those of blocks being sent are apart, so that peers which don't read what we send
+// cannot starve the readers. Together they bound the memory that transfers need: trust, promise 6.
+const (
+	readSlab  = peer.WriteSlab + 32<<10 // a full batch of blocks behind a carried-over partial one
+	readSlabs = 40
+	sendSlabs = 24
+)
+
+// Engine shares torrents with peers. Its methods may be called from any goroutine.
+type Engine struct {
+	cfg    Config
+	log    *slog.Logger
+	start  time.Time
+	peerID [20]byte
+
+	ln     *netx.Listener
+	dialer *netx.Dialer
+
+	disk     *disk.Disk
+	readPool *netx.SlabPool
+	sendPool *netx.SlabPool
+	halfOpen halfOpen
+	records  records
+	panics   atomic.Int64 // that cost a connection
+
+	mu       sync.Mutex
+	torrents map[[20]byte]*Torrent
+	running  context.Context // nil until Run; torrents added before it wait for it
+	wg       sync.WaitGroup  // torrents and connections
+}
+
+// New binds the listen socket and starts nothing.
+func New(cfg Config) (*Engine, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	listen, err := netx.ParseListen(cfg.Listen)
+	if err != nil {
+		return nil, err
+	}
+	ln, err := netx.ListenTCP(context.Background(), listen)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		cfg: cfg, log: cfg.Logger, start: time.Now(), ln: ln,
+		dialer:   &netx.Dialer{Source: listen.Addr()},
+		readPool: netx.NewSlabPool(readSlab, readSlabs),
+		sendPool: netx.NewSlabPool(peer.WriteSlab, sendSlabs),
+		torrents: make(map[[20]byte]*Torrent),
+	}
+	e.disk = disk.New(disk.Config{Logger: cfg.Logger, Progress: &e.records})
+	copy(e.peerID[:], cfg.PeerIDPrefix)
+	rand.Read(e.peerID[len(cfg.PeerIDPrefix):])
+	return e, nil
+}
+
+// Addr returns where peers can connect.
+func (e *Engine) Addr() netip.AddrPort { return e.ln.Addr() }
+
+// Run accepts peers and runs the torrents until ctx is done. It then lets each torrent take its leave, which takes at most
+// 3 s, and returns nil, or the error that ended it early.
+func (e *Engine) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	diskCtx, stopDisk := context.WithCancel(context.Background())
+	diskDone := make(chan error, 1)
+	go func() { diskDone <- e.disk.Run(diskCtx) }()
+
+	e.mu.Lock()
+	e.running = ctx
+	for _, t := range e.torrents {
+		e.launch(t)
+	}
+	e.mu.Unlock()
+
+	go func() {
+		if err := e.accept(ctx); err != nil {
+			cancel(fmt.Errorf("accepting peers on %v: %w", e.Addr(), err))
+		}
+	}()
+	<-ctx.Done()
+	e.ln.Close()
+	e.halfOpen.closeAll()
+	e.mu.Lock() // no torrent is launched from here on
+	e.mu.Unlock()
+	e.wg.Wait()
+	stopDisk()
+	<-diskDone // its error is the context's
+	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// Add registers a torrent, and runs it once Run runs.
+func (e *Engine) Add(spec Spec) (*Torrent, error) {
+	t, err := newTorrent(e, spec)
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.torrents[t.wireID]; ok {
+		return nil, fmt.Errorf("adding %s: %w", t.name(), ErrDuplicate)
+	}
+	if e.running != nil && e.running.Err() != nil {
+		return nil, fmt.Errorf("adding %s: the client is stopping", t.name())
+	}
+	e.torrents[t.wireID] = t
+	e.share()
+	if e.running != nil {
+		e.launch(t)
+	}
+	return t, nil
+}
+
+// launch starts t; e.mu is held.
+func (e *Engine) launch(t *Torrent) {
+	ctx := e.running
+	e.wg.Go(func() {
+		t.run(ctx)
+		e.mu.Lock()
+		delete(e.torrents, t.wireID)
+		e.share()
+		e.mu.Unlock()
+	})
+}
+
+// lookup returns the torrent that a handshake asks for.
+func (e *Engine) lookup(infohash [20]byte) *Torrent {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.torrents[infohash]
+}
+
+// now is the time that the brains know: since the engine's start.
+func (e *Engine) now() time.Duration { return time.Since(e.start) }

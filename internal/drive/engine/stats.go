@@ -1,0 +1,126 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/eddy-p2p/eddy/internal/core/swarm"
+)
+
+// State is what a torrent is doing.
+type State uint8
+
+// The states, in the usual order.
+const (
+	Checking    State = iota // looking at what is on disk
+	Downloading              // fetching wanted pieces
+	Seeding                  // complete
+	Paused                   // waiting for disk space; goes on by itself
+	Failed                   // ended by an error
+)
+
+// String returns the state's name in lower case.
+func (s State) String() string {
+	return [...]string{"checking", "downloading", "seeding", "paused", "failed"}[s]
+}
+
+// Stats is a snapshot of a torrent. Sizes are in bytes, rates in bytes/s of blocks.
+type Stats struct {
+	State          State
+	Problem        string // why Paused or Failed
+	TrackerProblem string // the last announce's error; "" = none
+
+	Size    int64 // of the content
+	Wanted  int64 // of the wanted pieces
+	Have    int64 // verified among the wanted
+	Checked int64 // looked at while Checking
+
+	Pieces     int
+	PiecesHave int
+
+	DownRate, UpRate     int64
+	Downloaded, Uploaded int64 // blocks since the start, wasted ones included
+	Wasted               int64 // received twice, unasked for, or in pieces that failed their hash
+	HashFailures         int
+	Banned               int
+
+	Peers, Seeds int // connected; connected and complete
+	Contributors int // peers that gave blocks
+	Copies       int // peers that became complete while connected to us
+	Needy        int // connected peers that lack something we have
+	Known        int // addresses
+
+	Started   time.Time
+	Completed time.Time // zero until verified
+	Elapsed   time.Duration
+}
+
+// Stats returns a snapshot.
+func (t *Torrent) Stats() Stats {
+	known, _ := t.book.size()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := &t.progress
+	s := Stats{
+		State: p.state, Problem: p.problem, TrackerProblem: p.tracker,
+		Size: t.layout.Size, Wanted: p.total, Have: p.bytes, Checked: p.checked, Pieces: t.layout.NumPieces(),
+		Banned: t.session.banned, Copies: len(t.copied), Known: known,
+		Started: p.since, Completed: p.finished, Elapsed: time.Since(p.since),
+	}
+	if !p.finished.IsZero() {
+		s.Elapsed = p.finished.Sub(p.since)
+	}
+	if t.sw == nil {
+		return s
+	}
+	sw := t.sw.Stats()
+	s.PiecesHave = p.verified.Count()
+	s.DownRate, s.UpRate = sw.DownRate, sw.UpRate
+	s.Downloaded, s.Uploaded, s.Wasted, s.HashFailures = sw.Downloaded, sw.Uploaded, sw.Wasted, sw.HashFailures
+	s.Peers = len(t.links)
+	s.Contributors = len(t.session.contributors)
+	for id, l := range t.links {
+		ps, ok := t.sw.PeerStats(id)
+		if !ok {
+			continue
+		}
+		if ps.Complete {
+			s.Seeds++
+		} else if ps.Interested {
+			s.Needy++
+		}
+		if ps.Downloaded > 0 && !t.session.contributors[l.peerID] {
+			s.Contributors++
+		}
+	}
+	return s
+}
+
+// account remembers what a leaving connection did; t.mu is held.
+func (t *Torrent) account(l *link) {
+	if ps, ok := t.sw.PeerStats(l.id); ok && ps.Downloaded > 0 {
+		t.session.contributors[l.peerID] = true
+	}
+}
+
+// PeerStats is a snapshot of one connection.
+type PeerStats struct {
+	Client string // as it calls itself
+	swarm.PeerStats
+}
+
+// Peers returns a snapshot of the connections, in the order in which they were made.
+func (t *Torrent) Peers() []PeerStats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.sw == nil {
+		return nil
+	}
+	out := make([]PeerStats, 0, len(t.links))
+	for _, id := range sortedKeys(t.links) {
+		l := t.links[id]
+		if ps, ok := t.sw.PeerStats(id); ok {
+			out = append(out, PeerStats{Client: l.client, PeerStats: ps})
+		}
+	}
+	return out
+}
