@@ -1,0 +1,268 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eddy-p2p/eddy"
+	"github.com/eddy-p2p/eddy/internal/drive/tracker"
+	"github.com/eddy-p2p/eddy/internal/theory"
+)
+
+// The embedded tracker's intervals: short, because a sharing is short and news of new peers is what speeds it up; they grow
+// with the swarm between these.
+const (
+	shareIntervalLow  = 30 * time.Second
+	shareIntervalHigh = 60 * time.Second
+)
+
+// share is the state of `eddy share`.
+type share struct {
+	inv *invocation
+	swarmFlags
+	createFlags
+	host        string
+	http        string
+	name        string
+	untilCopies int
+
+	// made by run
+	site    *site
+	tracker *tracker.Server
+	client  *eddy.Client
+}
+
+func newShare(inv *invocation) *cobra.Command {
+	s := &share{inv: inv}
+	cmd := &cobra.Command{
+		Use:   "share PATH...",
+		Short: "share a file or directory; prints the line that receivers run",
+		Example: `  eddy share big.iso
+  eddy share /srv/release --until-copies 40 --limit-up 500Mbit
+  eddy share big.iso --host build.example.org --http :8080 --listen :6881`,
+		Args:        cobra.MinimumNArgs(1),
+		Annotations: map[string]string{longRunning: "yes"},
+		RunE:        func(cmd *cobra.Command, args []string) error { return s.run(cmd.Context(), args) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.host, "host", "", "name or address of this machine that receivers use (default: that of the default route)")
+	f.StringVar(&s.listen, "listen", "", "`IP:PORT` for peers; an explicit IP is also where connections come from (default any port)")
+	f.StringVar(&s.http, "http", "", "`IP:PORT` for the tracker, TCP and UDP, and the .torrent (default any port)")
+	f.Var(&s.trackers, "tracker", "also use the tracker at `URL`; may be repeated")
+	f.Var(&s.limitUp, "limit-up", "upload at most this fast")
+	f.IntVar(&s.untilCopies, "until-copies", 0, "end once `N` distinct peers are complete")
+	f.StringVar(&s.name, "name", "", "name that receivers see (default: the path's last element)")
+	s.createFlags.define(f)
+	setHelp(cmd, `
+Share files or directories with any number of machines: hash them, start a tracker here, serve the .torrent and the content. For each
+PATH one line is printed on stdout; run it on the other machines. Any BitTorrent client can open the URL in it too.
+
+It shares until it is interrupted, or until --until-copies peers are complete. Unchanged files are not hashed again. A source
+that changes is no longer served. Of a directory, links to files inside are followed, others refused, and unreadable files are
+listed; the exit code then is 3.`,
+		exitOK, exitFailed, exitUsage, exitIncomplete, exitNotFound, exitNetwork, exitDisk, exitConflict)
+	return cmd
+}
+
+func (s *share) check(paths []string) error {
+	if err := s.createFlags.check(); err != nil {
+		return err
+	}
+	switch {
+	case s.untilCopies < 0:
+		return usageError("--until-copies must not be negative")
+	case s.name != "" && len(paths) > 1:
+		return usageError("--name takes one PATH")
+	}
+	if err := checkListen("--http", s.http); err != nil {
+		return err
+	}
+	return checkTrackers(s.trackers)
+}
+
+// run binds both ports first, since the torrents name them; then hashes; then serves.
+func (s *share) run(ctx context.Context, paths []string) error {
+	if err := s.check(paths); err != nil {
+		return err
+	}
+	if err := s.bind(ctx); err != nil {
+		return err
+	}
+	sources, err := s.hash(ctx, paths)
+	if err != nil {
+		s.tracker.Close()
+		return s.interrupted(ctx, err)
+	}
+	failed, stop := runClient(s.client)
+	defer stop()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(failed, func() { cancel(context.Cause(failed)) })()
+	// The tracker outlives the client's leave: peers and our own client say goodbye to it.
+	trackerCtx, stopTracker := context.WithCancel(context.WithoutCancel(ctx))
+	trackerDone := make(chan struct{})
+	go func() {
+		defer close(trackerDone)
+		if err := s.tracker.Run(trackerCtx); err != nil {
+			cancel(err)
+		}
+	}()
+	defer func() { stopTracker(); <-trackerDone }()
+
+	serving := &serving{inv: s.inv, untilCopies: s.untilCopies}
+	for _, source := range sources {
+		t, err := s.add(source)
+		if err != nil {
+			return err
+		}
+		serving.torrents = append(serving.torrents, t)
+		serving.partial = serving.partial || len(source.Unreadable) > 0
+	}
+	start := time.Now()
+	endDisplay := s.inv.follow(
+		func() view { return lookAt(serving.torrents) },
+		func() { s.inv.emitProgress(serving.torrents) })
+	defer endDisplay()
+	err = serving.run(ctx)
+	endDisplay()
+	s.inv.emitProgress(serving.torrents) // the last figures, which may be less than a second old news
+	s.summarize(serving.torrents, time.Since(start))
+	if stopErr := stop(); stopErr != nil && err == nil {
+		err = fail("serving peers", "", stopErr)
+	}
+	return err
+}
+
+// interrupted turns the end of the hashing by a signal into the good end that it is for a server.
+func (s *share) interrupted(ctx context.Context, err error) error {
+	var signal *signalError
+	if errors.As(err, &signal) || ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// bind opens the sockets of peers and tracker.
+func (s *share) bind(ctx context.Context) error {
+	client, err := eddy.NewClient(s.inv.clientConfig(&s.swarmFlags))
+	if err != nil {
+		return fail("listening for peers on", s.listen, err)
+	}
+	s.client = client
+	hosts, err := s.advertise(ctx)
+	if err != nil {
+		return err
+	}
+	s.site = newSite()
+	config := tracker.ServerConfig{
+		HTTP: s.http, IntervalLow: shareIntervalLow, IntervalHigh: shareIntervalHigh,
+		Allow: s.site.tracks, Fallback: s.site, Host: hosts, Logger: s.inv.log,
+		Static: s.seeders(hosts, client.Addr()),
+	}
+	if config.HTTP == "" {
+		config.HTTP = ":0"
+	}
+	config.UDP = config.HTTP
+	if s.tracker, err = tracker.NewServer(config); err != nil {
+		return fail("starting the tracker on", config.HTTP, err)
+	}
+	if err := s.tracker.Listen(); err != nil {
+		return fail("starting the tracker on", config.HTTP, err)
+	}
+	s.site.base = joinHostPort(s.host, s.tracker.HTTPAddr().Port())
+	return nil
+}
+
+// advertise settles the host that others are told, and its addresses: --host, else the address that --http or --listen
+// names, else the one that this machine most likely has for others.
+func (s *share) advertise(ctx context.Context) ([]netip.Addr, error) {
+	if s.host == "" {
+		s.host = explicitHost(s.http)
+	}
+	if s.host == "" {
+		s.host = explicitHost(s.listen)
+	}
+	if s.host == "" {
+		s.host = eddy.AdvertisedHost()
+	}
+	hosts, err := resolve(ctx, s.host)
+	if err != nil {
+		return nil, &Failure{What: "resolving --host", Target: s.host, Cause: err,
+			Hint: "give a name or address by which the other machines reach this one", Code: exitNetwork}
+	}
+	return hosts, nil
+}
+
+// seeders is where the tracker says that the content is: under the host's addresses, or where --listen says.
+func (s *share) seeders(hosts []netip.Addr, listen netip.AddrPort) []netip.AddrPort {
+	if !listen.Addr().IsUnspecified() {
+		hosts = []netip.Addr{listen.Addr().Unmap()}
+	}
+	var out []netip.AddrPort
+	for _, h := range hosts {
+		out = append(out, netip.AddrPortFrom(h, listen.Port()))
+	}
+	return out
+}
+
+// hash makes the sources of all paths.
+func (s *share) hash(ctx context.Context, paths []string) ([]*eddy.Source, error) {
+	port := s.tracker.HTTPAddr().Port()
+	announce := "://" + joinHostPort(s.host, port) + "/announce"
+	// HTTP and UDP are tiers of their own: a client asks the second when the first does not answer (BEP 12).
+	urls := append([]string{"http" + announce, "udp" + announce}, s.trackers...)
+	var sources []*eddy.Source
+	for _, path := range paths {
+		source, err := s.inv.hashContent(ctx, path, eddy.CreateOptions{
+			Name: s.name, PieceLength: int64(s.pieceSize), Trackers: tiers(urls), Exclude: s.exclude, Include: s.include, Workers: s.workers,
+		})
+		if err != nil {
+			return nil, err
+		}
+		s.inv.reportUnreadable(source)
+		sources = append(sources, source)
+	}
+	return sources, nil
+}
+
+// add serves one source and prints the line for the receivers.
+func (s *share) add(source *eddy.Source) (*eddy.Torrent, error) {
+	// Our own tracker lists us without being asked: only the others are told.
+	elsewhere := *source.Meta
+	elsewhere.Announce, elsewhere.AnnounceList = "", tiers(s.trackers)
+	t, err := s.client.Add(eddy.TorrentOptions{Source: source, Meta: &elsewhere, Seed: true})
+	if err != nil {
+		return nil, fail("sharing", source.Path, err)
+	}
+	url := s.site.add(source.Meta)
+	hash := t.ID().String()
+	command := "eddy get " + shellWord(url+"#btih="+hash)
+	listen, http := s.client.Addr().String(), s.tracker.HTTPAddr().String()
+	s.inv.events.emit(readyEvent{"ready", &hash, &listen, &http, &url, &command})
+	if s.inv.events.on {
+		return t, nil
+	}
+	if _, err := io.WriteString(s.inv.Out, command+"\n"); err != nil {
+		return nil, fail("writing the result to", "stdout", err)
+	}
+	return t, nil
+}
+
+// summarize says at the end what was delivered, against what one server alone would have needed where its rate is known.
+func (s *share) summarize(torrents []*eddy.Torrent, wall time.Duration) {
+	for _, t := range torrents {
+		st := t.Stats()
+		line := fmt.Sprintf("%s: %s in %s, %s sent", t.Info().Name, copiesDelivered(st.Copies), formatDuration(wall), formatSize(st.Uploaded))
+		if s.limitUp > 0 && st.Copies > 0 {
+			alone := theory.ClientServer(float64(st.Size), float64(s.limitUp), theory.Class{Peers: st.Copies})
+			line += fmt.Sprintf("; sending them all from here would take %s", formatDuration(seconds(alone.Seconds)))
+		}
+		s.inv.say(line)
+	}
+}

@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// prefixes are the multipliers that may stand before B, bit or nothing: SI by default, IEC with an i.
+var prefixes = map[string]int64{
+	"":  1,
+	"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15,
+	"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40, "Pi": 1 << 50,
+}
+
+const sizeHelp = "want a number of bytes, or one with a unit like 10MB, 10MiB or 10Mbit"
+
+// parseSize reads an amount of data: "4096", "10MB", "1.5 GiB", "10Mbit". A bare number is bytes; kB, MB, GB are powers of
+// 1000 and KiB, MiB, GiB powers of 1024. A part of a byte is dropped. The result is in bytes.
+func parseSize(s string) (int64, error) {
+	text := strings.TrimSpace(s)
+	end := strings.IndexFunc(text, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
+	if end < 0 {
+		end = len(text)
+	}
+	number, ok := new(big.Rat).SetString(text[:end])
+	if !ok || strings.HasPrefix(text, ".") {
+		return 0, fmt.Errorf("%q is not a size: %s", s, sizeHelp)
+	}
+	scale, err := parseUnit(strings.TrimSpace(text[end:]))
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a size: %w", s, err)
+	}
+	number.Mul(number, scale)
+	bytes := new(big.Int).Quo(number.Num(), number.Denom())
+	if !bytes.IsInt64() {
+		return 0, fmt.Errorf("%q is too large: at most %d bytes", s, int64(math.MaxInt64))
+	}
+	return bytes.Int64(), nil
+}
+
+// parseUnit returns the bytes of one unit. "Mb" is refused: half of the world means bits by it, half bytes.
+func parseUnit(unit string) (*big.Rat, error) {
+	name, bits := strings.CutSuffix(unit, "bit")
+	if !bits {
+		name, _ = strings.CutSuffix(name, "B")
+	}
+	if strings.HasPrefix(name, "K") && (name == "K" || name == "Ki") {
+		name = "k" + name[1:] // KB is a usual way of writing kB
+		if name == "ki" {
+			name = "Ki"
+		}
+	}
+	scale, ok := prefixes[name]
+	switch {
+	case !ok && strings.HasSuffix(unit, "b"):
+		return nil, fmt.Errorf("unit %q is ambiguous: write %sB for bytes or %sbit for bits", unit, name[:len(name)-1], name[:len(name)-1])
+	case !ok:
+		return nil, fmt.Errorf("unknown unit %q: %s", unit, sizeHelp)
+	case bits:
+		return big.NewRat(scale, 8), nil
+	}
+	return big.NewRat(scale, 1), nil
+}
+
+// parseRate reads bytes a second: a size with an optional "/s". "10Mbps" is taken as 10Mbit/s.
+func parseRate(s string) (int64, error) {
+	text := strings.TrimSpace(s)
+	text = strings.TrimSuffix(text, "/s")
+	if name, ok := strings.CutSuffix(text, "bps"); ok {
+		text = name + "bit"
+	}
+	rate, err := parseSize(text)
+	if err != nil {
+		return 0, errors.New(strings.Replace(err.Error(), "is not a size", "is not a rate", 1))
+	}
+	return rate, nil
+}
+
+// parseDuration reads "90" (seconds), "1.5" or Go's notation "1m30s". Negative durations are refused.
+func parseDuration(s string) (time.Duration, error) {
+	text := strings.TrimSpace(s)
+	d, err := time.ParseDuration(text)
+	if seconds, numeric := strconv.ParseFloat(text, 64); numeric == nil {
+		d, err = time.Duration(seconds*float64(time.Second)), nil
+		if !(seconds < math.MaxInt64/float64(time.Second)) {
+			err = errors.New("too long")
+		}
+	}
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%q is not a duration: want seconds, or a value like 90s, 1m30s or 2h", s)
+	}
+	return d, nil
+}
+
+// formatSize prints bytes for people, in powers of 1000 with three significant digits: "104.9 MB".
+func formatSize(bytes int64) string {
+	if bytes < 1000 && bytes > -1000 {
+		return strconv.FormatInt(bytes, 10) + " B"
+	}
+	value, unit := float64(bytes), ""
+	for _, unit = range []string{"kB", "MB", "GB", "TB", "PB", "EB"} {
+		value /= 1000
+		// Compared after rounding: 999,960 bytes are "1.0 MB", not "1000.0 kB".
+		if math.Abs(value) < 999.95 {
+			break
+		}
+	}
+	return strconv.FormatFloat(value, 'f', 1, 64) + " " + unit
+}
+
+// formatRate prints bytes a second for people: "12.3 MB/s".
+func formatRate(bps int64) string { return formatSize(bps) + "/s" }
+
+// formatDuration prints a time for people: "0.42 s", "12.3 s", "4m05s", "3h12m".
+func formatDuration(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return strconv.FormatFloat(d.Seconds(), 'f', 2, 64) + " s"
+	case d < time.Minute:
+		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
+	case d < time.Hour:
+		d = d.Round(time.Second)
+		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
+	}
+	d = d.Round(time.Minute)
+	return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
+}
+
+// plural prints a count with its noun: "1 peer", "4 peers".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	if stem, ok := strings.CutSuffix(noun, "y"); ok {
+		return strconv.Itoa(n) + " " + stem + "ies"
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}
