@@ -45,13 +45,22 @@ func pipePair(t testing.TB) (a, b Conn) {
 // streamPair is TCP behind a type that NewConn does not know.
 func streamPair(t testing.TB) (a, b Conn) {
 	t.Helper()
-	x, y := tcpPair(t)
-	tx, ok1 := x.(*tcpConn)
-	ty, ok2 := y.(*tcpConn)
-	if !ok1 || !ok2 {
-		t.Skip("TCP has no path of its own here")
+	ln, err := net.Listen("tcp", loopback.String())
+	if err != nil {
+		t.Fatal(err)
 	}
-	return NewConn(struct{ net.Conn }{tx.tcp}), NewConn(struct{ net.Conn }{ty.tcp})
+	defer ln.Close()
+	x, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { x.Close() })
+	y, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { y.Close() })
+	return NewConn(struct{ net.Conn }{x}), NewConn(struct{ net.Conn }{y})
 }
 
 // eachConn runs a test on every implementation.

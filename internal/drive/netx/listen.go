@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// notSentLowat is how much the kernel may hold unsent for a peer: one large
-// slab's worth, so that the writer is never idle, and a choke, cancel or change
-// of rate bites within that.
-const notSentLowat = LargeSlab
+// notSentLowat is how much the kernel may hold unsent for a peer: enough that
+// the writer need not hurry, and little enough that a choke, cancel or change of
+// rate bites soon.
+const notSentLowat = 256 << 10
 
 // keepAlive finds peers that vanished in silence, within some 2.5 minutes; the
 // peer protocol's own keep-alives do it too, but only once it is spoken.

@@ -17,13 +17,14 @@ const (
 	// SmallSlab holds a block of 16 KiB and a good part of the next, for peers
 	// too slow to fill more between two reads.
 	SmallSlab = 32 << 10
-	// LargeSlab holds 15 blocks and a part, for all others: about what a fast
-	// peer's socket has ready at a time.
-	LargeSlab = 256 << 10
+	// LargeSlab holds 16 blocks with their headers, for all others. The page
+	// over 256 KiB is for those headers; it also makes room for the bitfield of
+	// the most pieces that a torrent may have, 2,097,152.
+	LargeSlab = 260 << 10
 )
 
-// chunkBytes is how much is mapped at a time: one huge page on common machines,
-// which the kernel can then back as such.
+// chunkBytes is about how much is mapped at a time, so that system calls and
+// mappings stay few. Only what is touched becomes resident.
 const chunkBytes = 2 << 20
 
 // Slab is a piece of memory outside the Go heap, with a count of its users.

@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync"
 	"testing"
+
+	"github.com/eddy-p2p/eddy/internal/format/wire"
 )
 
 func newPool(t testing.TB, size, max int) *SlabPool {
@@ -181,6 +183,20 @@ func TestSlabPoolClose(t *testing.T) {
 	}
 	if p.TryGet() != nil || p.Mapped() != 0 {
 		t.Error("memory left after Close")
+	}
+}
+
+// What one slab is meant to hold whole.
+func TestLargeSlabHolds(t *testing.T) {
+	const block, header, maxPieces = 16 << 10, wire.PieceHeaderLen, 2_097_152
+	if n := 16 * (header + block); n > LargeSlab {
+		t.Errorf("16 blocks with headers take %d bytes", n)
+	}
+	if n := wire.PrefixLen + 1 + maxPieces/8; n >= LargeSlab {
+		t.Errorf("the longest bitfield takes %d bytes", n)
+	}
+	if n := header + block; n >= SmallSlab {
+		t.Errorf("a block takes %d bytes of a small slab", n)
 	}
 }
 
