@@ -43,6 +43,7 @@ type open struct {
 
 const (
 	grantWait     = 3 * time.Second // a grant not used for so long goes to somebody else
+	statedWait    = time.Second     // until then a peer says what it has
 	maxMisses     = 2               // such grants before a peer is shown everything
 	maxGrant      = 8 << 20         // bytes granted ahead to one peer
 	firstGrant    = 1 << 20         // the same, before its rate is known, when there is no limit
@@ -81,7 +82,8 @@ func (s *Swarm) shows(p *peer, i int) bool {
 
 // grantCould reports whether a grant would make p interested.
 func (s *Swarm) grantCould(p *peer) bool {
-	return s.grant.active && !p.up.opens.revealed && !p.seed && p.remote.stated
+	// A peer without BEP 6 that has nothing may stay silent about it.
+	return s.grant.active && !p.up.opens.revealed && !p.seed && (p.remote.stated || s.now-p.joined >= statedWait)
 }
 
 // grantMore grants p pieces until its next quarter of a second is provided for, one piece at least.
@@ -286,6 +288,7 @@ func (s *Swarm) grantTick() {
 	for _, p := range s.list {
 		s.takeBack(p)
 	}
+	s.fillSlots()
 }
 
 // takeBack gives a grant that p did not use to somebody else. Who does not use several may not want those pieces: it is

@@ -188,6 +188,7 @@ func (s *Swarm) settle(p *peer) {
 	}
 	s.updateInterest(p)
 	s.markFill(p)
+	s.slotWanted(p)
 	s.closeRedundant(p)
 }
 

@@ -159,9 +159,6 @@ func (s *Swarm) receivePiece(p *peer, m *wire.Message) bool {
 	p.down.stalled = false
 	p.down.refusals = 0
 	p.down.pace.sample(s.now, time.Duration(r.at), n)
-	if p.down.pace.grown < ReqQ {
-		p.down.pace.grown = max(p.down.pace.grown, firstDepth) + 1
-	}
 	s.markFill(p)
 	pt := s.partialOf(i)
 	if r.state == cancelled || pt == nil || pt.state[b] == received {

@@ -11,6 +11,9 @@ import (
 // maxCopies bounds how often the end-game asks for one block.
 const maxCopies = 3
 
+// endGameDepth bounds the doubled requests that one peer has at a time.
+const endGameDepth = 2
+
 // markFill notes that p may have room for requests; they are chosen in flush.
 func (s *Swarm) markFill(p *peer) {
 	if !p.down.queued && !p.gone {
@@ -197,7 +200,7 @@ func (s *Swarm) help(p *peer) *partial {
 // fewest requests, at random among these.
 func (s *Swarm) endGame(p *peer) (*partial, int) {
 	d := &s.down
-	if d.free > 0 || d.pieces.Unstarted() > 0 || p.down.ask.live() >= 2 {
+	if d.free > 0 || d.pieces.Unstarted() > 0 || p.down.ask.live() >= endGameDepth {
 		return nil, 0
 	}
 	var best *partial
@@ -311,7 +314,6 @@ type pace struct {
 	burst    float64 // bytes/s while it sends, decaying maximum
 	from     time.Duration
 	bytes    int64
-	grown    int // blocks that the pipeline grew to before the mean rate says anything
 	answered bool
 }
 
@@ -349,9 +351,6 @@ func (s *Swarm) depth(p *peer) int {
 	mean := float64(d.meter.Over(s.now, 4*time.Second))
 	half := min(mean/2, float64(max(s.layout.PieceLength, maxQueue)))
 	want := int((d.pace.burst*d.pace.minimum.Seconds()+half)/metainfo.BlockSize) + 2
-	if d.meter.Total() < startBytes {
-		want = max(want, d.pace.grown)
-	}
 	want = max(want, firstDepth)
 	return max(2, min(want, p.info.ReqQ, ReqQ))
 }
@@ -359,7 +358,6 @@ func (s *Swarm) depth(p *peer) int {
 const (
 	maxQueue   = 4 << 20 // bytes: the most of the half second, for fast links
 	firstDepth = 8       // blocks asked of a peer of whose rate nothing is known
-	startBytes = 64 << 20
 )
 
 // timeout is how long p may leave requests unanswered without sending anything.

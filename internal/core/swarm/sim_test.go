@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"testing"
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/format/bits"
@@ -343,19 +342,4 @@ func same(n int, rate int64) []int64 {
 		ups[i] = rate
 	}
 	return ups
-}
-
-func TestCaseA(t *testing.T) {
-	for _, piece := range []int64{256 * kib, mib} {
-		for _, lat := range []time.Duration{20 * time.Millisecond, 200 * time.Microsecond} {
-			for seed := range uint64(3) {
-				m := newSim(simConfig{size: 64 * mib, piece: piece, seedUp: 4 * mib, ups: same(10, 2*mib), latency: lat,
-					spread: 500 * time.Millisecond, seed: seed})
-				t.Logf("%d KiB %v: %v", piece/kib, lat, m.run())
-				if m.err != nil {
-					t.Fatal(m.err)
-				}
-			}
-		}
-	}
 }
