@@ -1,0 +1,344 @@
+package tracker
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/eddy-p2p/eddy/internal/drive/netx"
+	"github.com/eddy-p2p/eddy/internal/format/announce"
+)
+
+func noProxy(*http.Request) (*url.URL, error) { return nil, nil }
+
+func newClient(t *testing.T, cfg ClientConfig) *Client {
+	t.Helper()
+	if cfg.Proxy == nil {
+		cfg.Proxy = noProxy
+	}
+	c := NewClient(cfg)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// Client and server over both protocols and both families: two peers learn of each other, scrape agrees, stopped is heard.
+func TestRoundTrips(t *testing.T) {
+	for _, host := range []string{"127.0.0.1", "::1"} {
+		s := run(t, ServerConfig{HTTP: net.JoinHostPort(host, "0"), UDP: net.JoinHostPort(host, "0")})
+		for _, u := range []string{"http://" + s.HTTPAddr().String() + "/announce", "udp://" + s.UDPAddr().String() + "/announce?x=1"} {
+			t.Run(u[:4]+host, func(t *testing.T) {
+				c := newClient(t, ClientConfig{Source: netip.MustParseAddr(host)})
+				roundTrip(t, c, u, byte(len(u)), netip.MustParseAddr(host))
+			})
+		}
+	}
+}
+
+func roundTrip(t *testing.T, c *Client, u string, hash byte, host netip.Addr) {
+	t.Helper()
+	seeder := leecher(hash, 2000)
+	seeder.Left = 0
+	if _, err := c.Announce(t.Context(), u, seeder); err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.Announce(t.Context(), u, leecher(hash, 2001))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]announce.Peer{{Addr: netip.AddrPortFrom(host, 2000)}}, r.Peers, compareAddrs); d != "" {
+		t.Error(d)
+	}
+	if r.Complete != 1 || r.Incomplete != 1 || r.Interval < 20*time.Minute {
+		t.Errorf("%+v", r)
+	}
+	seeder.Event = announce.Stopped
+	if _, err := c.Announce(t.Context(), u, seeder); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := c.Scrape(t.Context(), u, [][20]byte{{hash}, {99}})
+	if err != nil || cmp.Diff([]announce.Counts{{Incomplete: 1}, {}}, rows) != "" {
+		t.Errorf("%v %v", rows, err)
+	}
+}
+
+// A machine and a tracker with both families: peers of both find us.
+func TestBothFamilies(t *testing.T) {
+	addrs, err := net.DefaultResolver.LookupNetIP(context.Background(), "ip", "localhost")
+	has := map[bool]bool{}
+	for _, a := range addrs {
+		has[a.Unmap().Is4()] = true
+	}
+	if err != nil || !has[true] || !has[false] {
+		t.Skip("localhost is not both 127.0.0.1 and ::1 here")
+	}
+	s := run(t, ServerConfig{HTTP: ":0", UDP: ":0"})
+	for i, scheme := range []string{"http", "udp"} {
+		u := fmt.Sprintf("%s://localhost:%d/announce", scheme, s.HTTPAddr().Port())
+		c := newClient(t, ClientConfig{})
+		if _, err := c.Announce(t.Context(), u, leecher(byte(i), 2000)); err != nil {
+			t.Fatal(err)
+		}
+		r, err := c.Announce(t.Context(), u, leecher(byte(i), 2001))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]bool{}
+		for _, p := range r.Peers {
+			got[p.Addr.String()] = true
+		}
+		if d := cmp.Diff(map[string]bool{"127.0.0.1:2000": true, "[::1]:2000": true}, got); d != "" {
+			t.Errorf("%s: %s", scheme, d)
+		}
+	}
+}
+
+// BEP 15: a connection id is used for a minute; a tracker that has forgotten it is asked for a new one.
+func TestConnectionIDIsReused(t *testing.T) {
+	s := run(t, ServerConfig{UDP: "127.0.0.1:0"})
+	c := newClient(t, ClientConfig{})
+	u := "udp://" + s.UDPAddr().String()
+	for range 3 {
+		if _, err := c.Announce(t.Context(), u, leecher(1, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.Stats(); got.UDPConnects != 1 || got.UDPAnnounces != 3 {
+		t.Errorf("%+v", got)
+	}
+	c.udp.targets[s.UDPAddr()].keepConnID(12345)
+	if _, err := c.Announce(t.Context(), u, leecher(1, 1)); err != nil {
+		t.Error(err)
+	}
+	if got := s.Stats(); got.UDPConnects != 2 || got.BadConnIDs != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// BEP 15: lost packets are sent again, replies to other transactions do not count.
+func TestUDPRetransmission(t *testing.T) {
+	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf := make([]byte, 2048)
+		for i := 0; ; i++ {
+			n, from, err := conn.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			req, err := announce.ParseUDPRequest(buf[:n])
+			if i < 2 || err != nil {
+				continue // lost
+			}
+			conn.WriteTo(announce.AppendUDPError(nil, req.Tx+1, "not yours"), from)
+			if req.Action == announce.ActionConnect {
+				conn.WriteTo(announce.AppendUDPConnectReply(nil, req.Tx, 5), from)
+			} else {
+				conn.WriteTo(announce.AppendUDPConnectReply(nil, req.Tx, 5), from) // not what was asked
+				conn.WriteTo(announce.AppendUDPAnnounceReply(nil, req.Tx, &announce.Response{Interval: 77 * time.Second}, false), from)
+			}
+		}
+	}()
+	c := newClient(t, ClientConfig{UDPTimeout: 10 * time.Millisecond})
+	r, err := c.Announce(t.Context(), "udp://"+conn.LocalAddr().String(), leecher(1, 1))
+	if err != nil || r.Interval != 77*time.Second {
+		t.Errorf("%+v %v", r, err)
+	}
+	conn.Close()
+	<-done
+}
+
+func TestUDPNobodyThere(t *testing.T) {
+	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := "udp://" + conn.LocalAddr().String()
+	conn.Close()
+	c := newClient(t, ClientConfig{UDPTimeout: time.Millisecond})
+	if _, err := c.Announce(t.Context(), u, leecher(1, 1)); err == nil {
+		t.Error("an answer from nobody")
+	}
+	for _, bad := range []string{"udp://127.0.0.1/announce", "ftp://127.0.0.1/announce", "http:///announce", "http://127.0.0.1:1/announce", ":"} {
+		if r, err := c.Announce(t.Context(), bad, leecher(1, 1)); err == nil {
+			t.Errorf("%s: %+v", bad, r)
+		}
+	}
+	if _, err := c.Scrape(t.Context(), "http://127.0.0.1:1/x", [][20]byte{{}}); err == nil {
+		t.Error("a scrape without a scrape URL")
+	}
+}
+
+func serveTest(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+const lonelyAnswer = "d8:intervali60e5:peers0:e"
+
+func TestRefusal(t *testing.T) {
+	base := serveTest(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/400" {
+			w.WriteHeader(http.StatusBadRequest)
+		}
+		if r.URL.Path == "/500" {
+			http.Error(w, "<html>", http.StatusInternalServerError)
+			return
+		}
+		fmt.Fprint(w, "d14:failure reason7:go away8:retry ini5ee")
+	})
+	c := newClient(t, ClientConfig{})
+	for _, path := range []string{"/200", "/400"} {
+		r, err := c.Announce(t.Context(), base+path, leecher(1, 1))
+		var refused *announce.RefusedError
+		if !errors.As(err, &refused) || refused.Reason != "go away" || r.RetryIn != 5*time.Minute {
+			t.Errorf("%s: %+v %v", path, r, err)
+		}
+	}
+	_, err := c.Announce(t.Context(), base+"/500?passkey=secret", leecher(1, 1))
+	if err == nil || !strings.Contains(err.Error(), "500") {
+		t.Error(err)
+	}
+}
+
+// The demand of trust.md: at most 2 MiB before and after decompression.
+func TestGzip(t *testing.T) {
+	zip := func(s string) []byte {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		z.Write([]byte(s))
+		z.Close()
+		return b.Bytes()
+	}
+	bomb := zip("d8:intervali60e5:peers0:1:x" + "9000000:" + strings.Repeat("x", 9_000_000) + "e")
+	base := serveTest(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/good":
+			w.Header().Set("Content-Encoding", "gzip")
+			w.Write(zip(lonelyAnswer))
+		case "/bomb":
+			w.Header().Set("Content-Encoding", "gzip")
+			w.Write(bomb)
+		case "/large":
+			w.Write(bytes.Repeat([]byte("x"), announce.MaxResponse+1))
+		case "/broken":
+			w.Header().Set("Content-Encoding", "gzip")
+			fmt.Fprint(w, lonelyAnswer)
+		}
+	})
+	c := newClient(t, ClientConfig{})
+	if r, err := c.Announce(t.Context(), base+"/good", leecher(1, 1)); err != nil || r.Interval != time.Minute {
+		t.Errorf("%+v %v", r, err)
+	}
+	for _, path := range []string{"/bomb", "/large"} {
+		if _, err := c.Announce(t.Context(), base+path, leecher(1, 1)); !errors.Is(err, announce.ErrTooLarge) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if _, err := c.Announce(t.Context(), base+"/broken", leecher(1, 1)); err == nil {
+		t.Error("what is not gzip was unpacked")
+	}
+}
+
+// The redirect matrix of trust.md: nothing public leads to a less public address, and nothing anywhere to link-local ones.
+// The tracker itself being on loopback, the public origin is a client whose trackers were named by strangers.
+func TestRedirects(t *testing.T) {
+	var reached atomic.Int32
+	inside := serveTest(t, func(w http.ResponseWriter, r *http.Request) {
+		reached.Add(1)
+		fmt.Fprint(w, lonelyAnswer)
+	})
+	var target string
+	origin := serveTest(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, strings.ReplaceAll(target, "SELF", "http://"+r.Host), http.StatusFound)
+	})
+	for _, c := range []struct {
+		name, target string
+		min          netx.Scope
+		ok           bool
+	}{
+		{"the user's own loopback tracker may redirect to loopback", inside, netx.Forbidden, true},
+		{"link-local", "http://169.254.169.254/latest/meta-data", netx.Forbidden, false},
+		{"for ever", "SELF/again", netx.Forbidden, false},
+		{"another scheme", "ftp://127.0.0.1/", netx.Forbidden, false},
+		{"a file", "file:///etc/passwd", netx.Forbidden, false},
+	} {
+		reached.Store(0)
+		target = c.target
+		_, err := newClient(t, ClientConfig{Min: c.min}).Announce(t.Context(), origin+"/announce", leecher(1, 1))
+		if (err == nil) != c.ok || (reached.Load() > 0) != c.ok {
+			t.Errorf("%s: %v, reached %d times", c.name, err, reached.Load())
+		}
+	}
+	// What a public hop may lead to: the hops after it carry its scope.
+	for _, min := range []netx.Scope{netx.Private, netx.Public} {
+		reached.Store(0)
+		_, _, err := newClient(t, ClientConfig{Min: min}).get(t.Context(), "tcp", inside)
+		if !errors.Is(err, netx.ErrScope) || reached.Load() > 0 {
+			t.Errorf("from %v to loopback: %v, reached %d times", min, err, reached.Load())
+		}
+	}
+}
+
+// The scope that a hop has reached is what the next one must not fall below.
+func TestHopKnowsWhatItReached(t *testing.T) {
+	base := serveTest(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, lonelyAnswer) })
+	u, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &hop{client: newClient(t, ClientConfig{}), network: "tcp"}
+	resp, err := h.get(t.Context(), u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if h.reached != netx.Loopback {
+		t.Errorf("reached %v", h.reached)
+	}
+}
+
+// HTTP(S)_PROXY is honoured: the proxy is asked, whatever its address, and names are its own to resolve.
+func TestProxy(t *testing.T) {
+	var asked atomic.Value
+	proxy, err := url.Parse(serveTest(t, func(w http.ResponseWriter, r *http.Request) {
+		asked.Store(r.URL.Host)
+		if strings.HasPrefix(r.URL.Path, "/inside") {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
+			return
+		}
+		fmt.Fprint(w, lonelyAnswer)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(t, ClientConfig{Proxy: http.ProxyURL(proxy), Min: netx.Public})
+	r, err := c.Announce(t.Context(), "http://tracker.invalid/announce", leecher(1, 1))
+	if err != nil || r.Interval != time.Minute || asked.Load() != "tracker.invalid" {
+		t.Errorf("%+v %v, the proxy was asked for %v", r, err, asked.Load())
+	}
+	if _, err = c.Announce(t.Context(), "http://tracker.invalid/inside", leecher(1, 1)); !errors.Is(err, netx.ErrScope) {
+		t.Errorf("a redirect to loopback through a proxy: %v", err)
+	}
+	if got := NewClient(ClientConfig{}); got.cfg.Proxy == nil {
+		t.Error("the environment's proxy is not the default")
+	}
+}
