@@ -107,7 +107,7 @@ func TestSwapperCannotRedirect(t *testing.T) {
 		}
 	}()
 	wrote := 0
-	for range 1500 {
+	for range 400 {
 		s := open(t, FilesConfig{Root: root, MaxOpen: 1, Files: []FileSpec{{Path: "f", Length: 6}, {Path: "sub/f", Offset: 6, Length: 6}}})
 		if _, err := s.WriteAt([]byte("poison"), 0); err == nil {
 			wrote++
