@@ -104,3 +104,64 @@ func BenchmarkHash(b *testing.B) {
 		})
 	}
 }
+
+// libtorrentScript loads a torrent of ours, makes one itself of the same files, and prints the infohashes of both and
+// the progress that checking the files against ours ends with.
+const libtorrentScript = `
+import os, sys, time
+import libtorrent as lt
+torrent, src, flags, piece = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+ours = lt.torrent_info(torrent)
+fs = lt.file_storage()
+lt.add_files(fs, src)
+ct = lt.create_torrent(fs, piece, flags)
+lt.set_piece_hashes(ct, os.path.dirname(src))
+theirs = lt.torrent_info(ct.generate())
+s = lt.session({'listen_interfaces': '127.0.0.1:0', 'enable_dht': False, 'enable_lsd': False, 'enable_upnp': False, 'enable_natpmp': False})
+h = s.add_torrent({'ti': ours, 'save_path': os.path.dirname(src)})
+for i in range(600):
+    st = h.status()
+    if st.is_seeding or st.errc.value():
+        break
+    time.sleep(0.05)
+print(ours.info_hashes().v1, theirs.info_hashes().v1, ours.info_hashes().v2, theirs.info_hashes().v2, st.progress)
+`
+
+// An independent implementation of BEP 52: it must accept our content as whole, and make the same v2 and single-file
+// hybrid torrents. Its hybrids of directories end in a pad file, which ours leave out as BEP 52 allows.
+func TestLibtorrentAgrees(t *testing.T) {
+	const python = "/usr/bin/python3" // the one that distributions install libtorrent for
+	if exec.Command(python, "-c", "import libtorrent").Run() != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("python3-libtorrent is not installed")
+		}
+		t.Skip("python3-libtorrent is not installed")
+	}
+	dir := sample(t)
+	write(t, filepath.Join(dir, "empty"), 0)
+	// libtorrent's own flags: 64 is v1 alone, 32 v2 alone, 0 hybrid.
+	for format, flags := range map[metainfo.Format]int{metainfo.V1: 64, metainfo.V2: 32, metainfo.Hybrid: 0} {
+		for _, src := range []string{dir, filepath.Join(dir, "b/sub/deep")} {
+			m := hashed(t, scanned(t, src, Options{}), HashOptions{Format: format, PieceLength: 64 << 10})
+			file := filepath.Join(t.TempDir(), "t.torrent")
+			if err := os.WriteFile(file, m.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			out, err := exec.Command(python, "-c", libtorrentScript, file, src, fmt.Sprint(flags), "65536").CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			var v1a, v1b, v2a, v2b string
+			var progress float64
+			if _, err := fmt.Sscan(string(out), &v1a, &v1b, &v2a, &v2b, &progress); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			if progress != 1 {
+				t.Errorf("%v of %s: libtorrent finds %v of the content", format, src, progress)
+			}
+			if sameAsOurs := src != dir || format == metainfo.V2; sameAsOurs && (v1a != v1b || v2a != v2b) {
+				t.Errorf("%v of %s: infohashes %s", format, src, out)
+			}
+		}
+	}
+}
