@@ -30,7 +30,7 @@ func (s *Swarm) wake() {
 }
 
 // capacity is how many interested peers are unchoked at once: the regular slots and the optimistic one. A seed in its first
-// pass serves more: each peer can take only what it was granted, so that the grants are the slots, and a swarm whose
+// pass serves up to forty: each peer can take only what it was granted, so that the grants are the slots, and a swarm whose
 // members all get pieces of their own at once starts to trade sooner (it saves a tenth of the time of ten peers).
 func (s *Swarm) capacity() int {
 	if s.grant.active {
@@ -39,7 +39,7 @@ func (s *Swarm) capacity() int {
 	return s.cfg.Slots + 1
 }
 
-const grantSlots = 20
+const grantSlots = 40
 
 func (s *Swarm) unchokedCount() int {
 	n := 0
