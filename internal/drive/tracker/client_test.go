@@ -105,6 +105,20 @@ func TestBothFamilies(t *testing.T) {
 	}
 }
 
+// A machine has several addresses: the reply comes from the one that was asked, or clients would drop it.
+func TestUDPRepliesFromTheAddressAsked(t *testing.T) {
+	if l, err := net.ListenPacket("udp4", "127.0.0.2:0"); err != nil {
+		t.Skip("127.0.0.2 is not this machine's: ", err)
+	} else {
+		l.Close()
+	}
+	s := run(t, ServerConfig{UDP: "0.0.0.0:0"})
+	c := newClient(t, ClientConfig{Source: netip.MustParseAddr("127.0.0.1"), UDPTimeout: time.Second})
+	if _, err := c.Announce(t.Context(), fmt.Sprintf("udp://127.0.0.2:%d", s.UDPAddr().Port()), leecher(1, 1)); err != nil {
+		t.Error(err)
+	}
+}
+
 // BEP 15: a connection id is used for a minute; a tracker that has forgotten it is asked for a new one.
 func TestConnectionIDIsReused(t *testing.T) {
 	s := run(t, ServerConfig{UDP: "127.0.0.1:0"})

@@ -223,6 +223,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	start(s.expire)
 	wg.Wait()
+	closeAll(s.udp) // a worker can see the end before its socket does
 	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("tracker: %w", err)
 	}
