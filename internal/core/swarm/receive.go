@@ -47,6 +47,11 @@ func (s *Swarm) receive(p *peer, m *wire.Message) error {
 		s.receiveChoke(p)
 	case wire.Unchoke:
 		p.remote.choking = false
+		if p.down.stalled {
+			// What it did not answer before its choke it has forgotten, whatever BEP 6 says.
+			p.down.dropped += p.down.ask.unanswered()
+			s.forgetRequests(p)
+		}
 		p.down.refused = bits.Set{}
 		p.down.refusals, p.down.wait = 0, 0
 		s.markFill(p)

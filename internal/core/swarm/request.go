@@ -86,6 +86,9 @@ func (s *Swarm) nextBlock(p *peer) (*partial, int) {
 		p.down.own, own.owner, own = nil, nil, nil
 	}
 	if own == nil {
+		if pt := s.urgent(p); pt != nil {
+			return pt, pt.firstFree()
+		}
 		own = s.pickPiece(p)
 	}
 	if own != nil {
@@ -101,6 +104,25 @@ func (s *Swarm) nextBlock(p *peer) (*partial, int) {
 	}
 	return s.endGame(p)
 }
+
+// urgent returns the next piece of a Reader's window if somebody else works on it: a reader that waits for one slow peer
+// gains more by help than by later pieces.
+func (s *Swarm) urgent(p *peer) *partial {
+	w := s.down.window
+	if p.remote.choking || p.alone() {
+		return nil
+	}
+	for i := w[0]; i < min(w[0]+urgentPieces, w[1]); i++ {
+		pt := s.partialOf(i)
+		if pt != nil && pt.owner != nil && pt.free > 0 && !pt.solo && p.has.Has(i) && !p.down.refused.Has(i) {
+			return pt
+		}
+	}
+	return nil
+}
+
+// urgentPieces is how many pieces of a Reader's window are shared among all connections.
+const urgentPieces = 2
 
 // pickPiece gives p a piece of its own, or nil.
 func (s *Swarm) pickPiece(p *peer) *partial {

@@ -12,7 +12,7 @@ type slots struct {
 	round      time.Duration // next evaluation of the regular slots
 	optimistic time.Duration // next change of the optimistic one
 	trying     *peer         // who has the optimistic slot
-	used       int           // unchoked peers that are interested
+	extra      int           // slots opened until the next round, because the uplink was idle
 	list       []choke.Candidate
 }
 
@@ -36,7 +36,7 @@ func (s *Swarm) capacity() int {
 	if s.grant.active {
 		return max(s.cfg.Slots+1, grantSlots)
 	}
-	return s.cfg.Slots + 1
+	return s.cfg.Slots + 1 + s.slots.extra
 }
 
 const grantSlots = 40
@@ -149,6 +149,7 @@ func (s *Swarm) rechoke() {
 	if s.Complete() {
 		markSlow(c)
 	}
+	s.slots.extra = 0
 	choke.Select(s.rng, c, s.capacity()-1, rank)
 	trying := s.slots.trying
 	promoted := false
@@ -211,3 +212,20 @@ func markSlow(c []choke.Candidate) {
 		c[i].Slow = n > 1 && c[i].Unchoked && c[i].Held >= 2*choke.Round && c[i].Up*10*n < sum
 	}
 }
+
+// useIdle opens one more slot until the next round when a limited uplink stands idle although peers wait: those with slots
+// ask for less than it gives.
+func (s *Swarm) useIdle() {
+	if !s.up.bucket.Full(s.now) || s.slots.extra >= maxExtra {
+		return
+	}
+	for _, p := range s.list {
+		if p.up.waiting() > 0 && !p.gone {
+			return
+		}
+	}
+	s.slots.extra++
+	s.fillSlots()
+}
+
+const maxExtra = 20

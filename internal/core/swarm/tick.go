@@ -27,6 +27,7 @@ func (s *Swarm) Tick(now time.Duration) {
 		s.tick = s.now + housekeeping
 		s.checkTimeouts()
 		s.grantTick()
+		s.useIdle()
 	}
 	if s.now >= s.slots.round {
 		s.slots.round = s.now + choke.Round
