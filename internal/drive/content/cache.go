@@ -97,7 +97,15 @@ func readCache(path string) map[[32]byte]pieceSum {
 	defer f.Close()
 	const most = len(cacheMagic) + metainfo.MaxPieces*cacheRecord + sha256.Size
 	raw, err := io.ReadAll(io.LimitReader(f, int64(most)))
-	if err != nil || len(raw) < len(cacheMagic)+sha256.Size {
+	if err != nil {
+		return nil
+	}
+	return parseCache(raw)
+}
+
+// parseCache returns the pieces that a cache file holds; nil if it is not whole.
+func parseCache(raw []byte) map[[32]byte]pieceSum {
+	if len(raw) < len(cacheMagic)+sha256.Size {
 		return nil
 	}
 	body, sum := raw[:len(raw)-sha256.Size], raw[len(raw)-sha256.Size:]

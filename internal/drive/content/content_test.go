@@ -412,3 +412,25 @@ func TestReaderDoesNotBlockOnPipes(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestScanListsWhatItCannotRead(t *testing.T) {
+	if os.Geteuid() == 0 || runtime.GOOS == "windows" {
+		t.Skip("everything is readable here")
+	}
+	dir := t.TempDir()
+	for _, n := range []string{"ok", "no", "closed/f"} {
+		write(t, filepath.Join(dir, n), 1)
+	}
+	closed := filepath.Join(dir, "closed")
+	if err := errors.Join(os.Chmod(filepath.Join(dir, "no"), 0), os.Chmod(closed, 0)); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(closed, 0o755)
+	tree := scanned(t, dir, Options{})
+	if d := cmp.Diff([]string{"ok"}, names(tree)); d != "" {
+		t.Error(d)
+	}
+	if len(tree.Unreadable) != 2 {
+		t.Errorf("unreadable: %v", tree.Unreadable)
+	}
+}

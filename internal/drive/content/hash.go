@@ -2,7 +2,6 @@ package content
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/bits"
@@ -153,7 +152,7 @@ func (j *job) run(ctx context.Context) error {
 	if err != nil {
 		// A file that shrank or went away shows as a failed read: say what happened rather than what it looked like.
 		if changed := Changed(j.tree); changed != nil && ctx.Err() == nil {
-			return errors.Join(changed, err)
+			return fmt.Errorf("%w (%v)", changed, err)
 		}
 		return err
 	}
