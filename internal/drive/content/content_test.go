@@ -172,9 +172,9 @@ func TestHashAllFormats(t *testing.T) {
 			if m.HasV1() != format.HasV1() || m.HasV2() != format.HasV2() || !m.HasLayers() || m.Length() != tree.Size() {
 				t.Errorf("%v %d: wrong torrent %+v", format, pl, m.ID)
 			}
-			var real []string
-			for _, f := range m.Files {
-				real = append(real, paths[strings.Join(f.Path, "/")])
+			real, err := tree.PathsOf(m.Files)
+			if err != nil {
+				t.Fatal(err)
 			}
 			good, err := VerifyFiles(context.Background(), real, m, VerifyOptions{Workers: 3})
 			if err != nil || len(good) != m.NumPieces() {
@@ -271,7 +271,14 @@ func TestVerifyV2WithoutLayerIsAllOrNothing(t *testing.T) {
 	dir := t.TempDir()
 	p := filepath.Join(dir, "f")
 	write(t, p, 100_000)
-	m := hashed(t, scanned(t, p, Options{}), HashOptions{Format: metainfo.V2, PieceLength: 16 << 10})
+	tree := scanned(t, p, Options{})
+	m := hashed(t, tree, HashOptions{Format: metainfo.V2, PieceLength: 16 << 10})
+	if got, err := tree.PathsOf(m.Files); err != nil || len(got) != 1 || got[0] != p {
+		t.Fatalf("%v, %v", got, err)
+	}
+	if _, err := scanned(t, sample(t), Options{}).PathsOf(m.Files); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("files of another tree: %v", err)
+	}
 	m.PieceLayers = nil
 	count := func() (n int) {
 		good, err := VerifyFiles(context.Background(), []string{p}, m, VerifyOptions{})

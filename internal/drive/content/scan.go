@@ -59,6 +59,30 @@ func (t *Tree) Size() int64 {
 	return sum
 }
 
+// PathsOf returns where the files of a torrent that Hash made of the tree are, parallel to files; "" for padding. It is
+// what to seed from: names on disk may differ from the safe paths that receivers use.
+func (t *Tree) PathsOf(files []metainfo.File) ([]string, error) {
+	real := make(map[string]string, len(t.Files))
+	for i := range t.Files {
+		real[strings.Join(t.Files[i].Path, "/")] = t.Files[i].Real
+	}
+	paths := make([]string, len(files))
+	for i := range files {
+		switch {
+		case files[i].Pad:
+		case !t.IsDir && len(t.Files) == 1:
+			paths[i] = t.Files[0].Real
+		default:
+			p, ok := real[strings.Join(files[i].Path, "/")]
+			if !ok {
+				return nil, fmt.Errorf("finding %q in %s: %w", strings.Join(files[i].Path, "/"), t.Root, fs.ErrNotExist)
+			}
+			paths[i] = p
+		}
+	}
+	return paths, nil
+}
+
 // Errors that callers tell apart.
 var (
 	ErrEscape  = errors.New("symbolic link leads outside of the directory")
