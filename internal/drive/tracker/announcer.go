@@ -247,13 +247,19 @@ func (a *Announcer) pace(r *announce.Response) (regular, earliest time.Duration)
 	}
 	earliest = max(earliest, time.Second)
 	regular = max(regular, earliest)
-	if len(r.Peers) > 0 || a.cfg.Counters().Left == 0 {
+	if !a.alone(r.Peers) || a.cfg.Counters().Left == 0 {
 		a.lonely = 0
 		return regular, earliest
 	}
 	soon := max(earliest, firstAskAgain<<min(a.lonely, 16))
 	a.lonely++
 	return min(regular, soon), earliest
+}
+
+// alone reports whether an answer names nobody but, as some trackers do, ourselves. Another peer that happens to have our
+// port only makes us ask again sooner.
+func (a *Announcer) alone(peers []announce.Peer) bool {
+	return len(peers) == 0 || len(peers) == 1 && peers[0].Addr.Port() == a.cfg.Port
 }
 
 // wait returns when the next round is due.
@@ -326,13 +332,16 @@ func (a *Announcer) announce(ctx context.Context, t *target) (announce.Response,
 	if err != nil && ctx.Err() != nil {
 		return r, false // we are being stopped: no fault of the tracker
 	}
+	if err != nil {
+		t.known = t.started // a goodbye to who has never answered only delays the end
+	}
 	switch {
 	case err == nil && event == announce.Started:
 		t.started = true
 	case err == nil && event == announce.Completed:
 		t.completed = true
 	case r.RetryIn == announce.Never || errors.Is(err, ErrScheme):
-		t.never, t.known = true, t.started
+		t.never = true
 	case r.RetryIn > 0:
 		t.retryAt = time.Now().Add(r.RetryIn)
 	}

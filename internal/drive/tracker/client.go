@@ -85,14 +85,14 @@ func (c *Client) Announce(ctx context.Context, rawURL string, req *announce.Requ
 		over, err = c.httpExchanges(ctx, u, req)
 	}
 	if err != nil {
-		return announce.Response{}, fmt.Errorf("announce to %s: %w", u.Redacted(), err)
+		return announce.Response{}, fmt.Errorf("announce to %s: %w", display(u), err)
 	}
 	r, err := overAll(ctx, over)
 	if err == nil && r.Failure != "" {
 		err = &announce.RefusedError{Reason: r.Failure}
 	}
 	if err != nil {
-		err = fmt.Errorf("announce to %s: %w", u.Redacted(), err)
+		err = fmt.Errorf("announce to %s: %w", display(u), err)
 	}
 	return r, err
 }
@@ -114,7 +114,7 @@ func (c *Client) Scrape(ctx context.Context, rawURL string, hashes [][20]byte) (
 		rows, err = c.httpScrape(ctx, rawURL, hashes)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("scrape %s: %w", u.Redacted(), err)
+		return nil, fmt.Errorf("scrape %s: %w", display(u), err)
 	}
 	return rows, nil
 }
@@ -122,13 +122,20 @@ func (c *Client) Scrape(ctx context.Context, rawURL string, hashes [][20]byte) (
 func parseURL(rawURL string) (*url.URL, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
+		var opErr *url.Error
+		if errors.As(err, &opErr) {
+			err = opErr.Err // the rest is the URL, and maybe a passkey
+		}
 		return nil, fmt.Errorf("tracker URL: %w", err)
 	}
 	if u.Host == "" || !slices.Contains([]string{"http", "https", "udp"}, u.Scheme) {
-		return nil, fmt.Errorf("tracker URL %s: %w", u.Redacted(), ErrScheme)
+		return nil, fmt.Errorf("tracker URL %s: %w", display(u), ErrScheme)
 	}
 	return u, nil
 }
+
+// display names a tracker in errors, which end in logs and bug reports: without path and query, which may hold a passkey.
+func display(u *url.URL) string { return u.Scheme + "://" + u.Host }
 
 // exchange is one announce over one family.
 type exchange func(context.Context) (announce.Response, error)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -228,7 +229,7 @@ func TestRefusal(t *testing.T) {
 		}
 	}
 	_, err := c.Announce(t.Context(), base+"/500?passkey=secret", leecher(1, 1))
-	if err == nil || !strings.Contains(err.Error(), "500") {
+	if err == nil || !strings.Contains(err.Error(), "500") || strings.Contains(err.Error(), "secret") {
 		t.Error(err)
 	}
 }
@@ -354,5 +355,38 @@ func TestProxy(t *testing.T) {
 	}
 	if got := NewClient(ClientConfig{}); got.cfg.Proxy == nil {
 		t.Error("the environment's proxy is not the default")
+	}
+}
+
+// The whole of it: two torrents announce through one client, the second is told of the first, and both are forgotten when
+// they stop.
+func TestAnnouncersMeet(t *testing.T) {
+	s := run(t, ServerConfig{HTTP: "127.0.0.1:0", UDP: "127.0.0.1:0"})
+	c := newClient(t, ClientConfig{})
+	for _, u := range []string{"http://" + s.HTTPAddr().String() + "/announce", "udp://" + s.UDPAddr().String() + "/announce"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		outcomes, ended := make(chan Outcome, 2), make(chan error, 2)
+		for port := uint16(3000); port < 3002; port++ {
+			a, err := NewAnnouncer(AnnouncerConfig{
+				Transport: c, Tiers: [][]string{{u}}, InfoHash: [20]byte{1}, PeerID: [20]byte{byte(port)}, Port: port,
+				Counters: func() Counters { return Counters{Left: 1} }, Notify: func(o Outcome) { outcomes <- o },
+				Rand: rand.New(rand.NewPCG(1, 1)),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() { ended <- a.Run(ctx) }()
+			o := <-outcomes
+			if o.Err != nil || o.Event != announce.Started || len(o.Response.Peers) != int(port-3000) {
+				t.Errorf("%s: %+v", u, o)
+			}
+		}
+		cancel()
+		if err := errors.Join(<-ended, <-ended); err != nil {
+			t.Error(err)
+		}
+		if got := s.Stats(); got.Peers != 0 || got.Swarms != 0 {
+			t.Errorf("%s: after the end %+v", u, got)
+		}
 	}
 }

@@ -260,16 +260,12 @@ func (s *Server) announce(req *announce.Request, from netip.AddrPort, limit int,
 		return announce.Response{Failure: "this tracker does not serve this torrent"}
 	}
 	peer, static := s.listedAs(netip.AddrPortFrom(from.Addr(), req.Port))
-	told := 0
-	if req.Left > 0 && req.NumWant != 0 && req.Event != announce.Stopped && !static {
-		for _, p := range s.cfg.Static {
-			if p.Addr().Unmap().Is4() == peer.Addr().Is4() && told < limit {
-				buf = announce.AppendPeer(buf, p)
-				told++
-			}
-		}
+	buf, told := s.tellStatic(req, peer, static, limit, buf)
+	rest := *req
+	if rest.NumWant > 0 {
+		rest.NumWant -= told
 	}
-	reply := s.registry.announce(req, peer, !static, limit-told, buf)
+	reply := s.registry.announce(&rest, peer, !static, limit-told, buf)
 	if told > 0 && reply.Compact4 == nil && reply.Compact6 == nil { // a limit kept the swarm out
 		if peer.Addr().Is4() {
 			reply.Compact4 = buf
@@ -283,6 +279,24 @@ func (s *Server) announce(req *announce.Request, from netip.AddrPort, limit int,
 	}
 	reply.ExternalIP = from.Addr()
 	return reply.Response
+}
+
+// tellStatic appends the static seeders that are of use to peer, as many as it wants, and returns their number.
+func (s *Server) tellStatic(req *announce.Request, peer netip.AddrPort, static bool, limit int, buf []byte) ([]byte, int) {
+	if req.Left == 0 || req.Event == announce.Stopped || static {
+		return buf, 0
+	}
+	if req.NumWant >= 0 {
+		limit = min(limit, req.NumWant)
+	}
+	told := 0
+	for _, p := range s.cfg.Static {
+		if told < limit && p.Addr().Unmap().Is4() == peer.Addr().Is4() {
+			buf = announce.AppendPeer(buf, p)
+			told++
+		}
+	}
+	return buf, told
 }
 
 // listedAs returns the address under which to list a peer, and whether it is one of Static.

@@ -162,6 +162,11 @@ func TestOwnSeederIsListedUnderItsHost(t *testing.T) {
 	if got := told(leecher(1, 1), stranger, 1); len(got) != 1 {
 		t.Errorf("beyond the limit: %v", got)
 	}
+	one := leecher(1, 1)
+	one.NumWant = 1
+	if got := told(one, stranger, 200); len(got) != 1 {
+		t.Errorf("more than asked for: %v", got)
+	}
 	if got := told(seeder, loopback, 200); len(got) != 2 {
 		t.Errorf("the seeder itself is told of %v", got)
 	}
