@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/eddy-p2p/eddy/metainfo"
 )
@@ -161,7 +162,7 @@ func (s *Swarm) checkUploads() error {
 		}
 		if p.up.choked && !p.gone {
 			for _, w := range p.up.asked[p.up.head:] {
-				if !s.allowedFast(p, int(w.index)) {
+				if !slices.Contains(p.up.opens.fast, int32(w.index)) {
 					return fmt.Errorf("peer %d is choked and piece %d is queued", p.id, w.index)
 				}
 			}

@@ -116,7 +116,7 @@ func (s *Swarm) grantMore(p *peer) {
 func (s *Swarm) grantWindow(p *peer) int64 {
 	ahead := min(p.up.meter.Over(s.now, 2*time.Second)/4, maxGrant)
 	if s.up.bucket.Rate() == 0 {
-		ahead = max(ahead, firstGrant)
+		ahead = max(ahead, min(firstGrant, s.layout.Size/8))
 	}
 	return max(ahead, s.layout.PieceLength)
 }

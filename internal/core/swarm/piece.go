@@ -32,10 +32,9 @@ func (s *Swarm) pieceGood(pt *partial, digests [][20]byte) {
 	s.have.Add(i)
 	s.down.missing--
 	for _, p := range s.list {
-		if p.gone {
-			continue
+		if !p.gone {
+			s.send(p, wire.Have, uint32(i), 0, 0)
 		}
-		s.send(p, wire.Have, uint32(i), 0, 0)
 		if p.has.Has(i) {
 			p.useful--
 			s.updateInterest(p)

@@ -116,16 +116,21 @@ func (s *Swarm) receivePieces(p *peer, m *wire.Message) error {
 		return violation("%s without the fast extension", m.Kind)
 	}
 	p.remote.stated = true
+	set := bits.Set{}
 	switch m.Kind {
 	case wire.HaveAll:
-		for i := range s.full.Len() {
-			s.gained(p, i)
-		}
+		set = s.full
 	case wire.Bitfield:
-		set, err := bits.Parse(m.Payload, s.full.Len())
-		if err != nil {
+		var err error
+		if set, err = bits.Parse(m.Payload, s.full.Len()); err != nil {
 			return &PeerError{Reason: err.Error()}
 		}
+	}
+	if set.Len() > 0 && set.Full() {
+		// Taken as it is, without a step for each piece. It does not end a seed's first pass: it may be a lie.
+		p.seed, p.has, p.useful = true, s.full, s.down.missing
+		s.down.pieces.AddSeeds(1)
+	} else {
 		for i := set.Next(0); i >= 0; i = set.Next(i + 1) {
 			s.gained(p, i)
 		}
@@ -148,7 +153,6 @@ func (s *Swarm) block(index, begin, length uint32) (i, b int) {
 
 func (s *Swarm) receivePiece(p *peer, m *wire.Message) bool {
 	n := int64(len(m.Payload))
-	p.down.meter.Add(s.now, n)
 	s.count.down.Add(s.now, n)
 	i, b := s.block(m.Index, m.Begin, uint32(n))
 	k := -1
@@ -174,6 +178,7 @@ func (s *Swarm) receivePiece(p *peer, m *wire.Message) bool {
 		pt.late = true // asked of others too
 	}
 	s.got(pt, b, p.serial, n)
+	p.down.meter.Add(s.now, n) // only what is of use earns a slot
 	if pt.late {
 		s.cancelOthers(pt, b)
 	}

@@ -207,16 +207,26 @@ func (s *Swarm) mayStart() bool {
 	return n < len(s.list)*3/2+1 || int64(n)*s.layout.PieceLength < partialBytes
 }
 
-// help returns a piece that another peer works on and that has most left to ask for, or nil.
+// help returns a piece that another peer works on and that has most left to ask for, or nil. A piece of a peer that works
+// alone is left to it as long as it answers.
 func (s *Swarm) help(p *peer) *partial {
 	var best *partial
 	for _, pt := range s.down.partial {
-		if pt.free > 0 && !pt.solo && p.has.Has(int(pt.piece)) && !p.down.refused.Has(int(pt.piece)) && (best == nil || pt.free > best.free) {
+		if pt.free == 0 || !p.has.Has(int(pt.piece)) || p.down.refused.Has(int(pt.piece)) {
+			continue
+		}
+		if pt.solo && pt.owner != nil && s.now-pt.owner.down.heard < patience {
+			continue
+		}
+		if best == nil || pt.free > best.free {
 			best = pt
 		}
 	}
 	return best
 }
+
+// patience is how long a peer that works alone may be silent before others take a share of its piece.
+const patience = 3 * time.Second
 
 // endGame chooses a block that others were asked for already, once every missing block is requested: the one with the
 // fewest requests, at random among these.

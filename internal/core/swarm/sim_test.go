@@ -28,6 +28,10 @@ type simConfig struct {
 	check       bool // invariants after every event
 	tweak       func(node int, c *Config)
 	until       time.Duration
+	hostile     map[int]bool                    // nodes that claim to have everything and behave as below
+	bad         func(from int, sent int64) bool // the block that from serves is corrupt
+	mute        func(from int) bool             // from never sends a block
+	slow        bool                            // BEP 3 peers without the fast extension
 }
 
 // bound is the fluid minimum: max(F/us, N F/(us + U)).
@@ -87,6 +91,8 @@ type simNode struct {
 	joined time.Duration
 	left   bool
 	sent   int64
+	stored map[[2]int]int // who sent a bad block, by piece and block
+	banned map[int]bool
 }
 
 type sim struct {
@@ -107,11 +113,13 @@ func newSim(cfg simConfig) *sim {
 	rng := rand.New(rand.NewPCG(cfg.seed, 99))
 	for i := range n + 1 {
 		c := Config{Layout: layout, Rand: rand.New(rand.NewPCG(cfg.seed, uint64(i)))}
-		if i == 0 {
+		if i == 0 || cfg.hostile[i] {
+			c.RevealAll = i > 0
 			c.Have = bits.New(layout.NumPieces())
 			c.Have.Fill()
 			c.UploadRate = cfg.seedUp
-		} else {
+		}
+		if i > 0 {
 			c.UploadRate = cfg.ups[i-1]
 		}
 		if cfg.tweak != nil {
@@ -121,7 +129,7 @@ func newSim(cfg simConfig) *sim {
 		if err != nil {
 			panic(err)
 		}
-		m.nodes = append(m.nodes, &simNode{s: s, conns: map[Peer]*simConn{}})
+		m.nodes = append(m.nodes, &simNode{s: s, conns: map[Peer]*simConn{}, stored: map[[2]int]int{}, banned: map[int]bool{}})
 	}
 	order := rng.Perm(n)
 	for k, v := range order {
@@ -154,7 +162,7 @@ func (m *sim) at(at time.Duration, node int, do func()) {
 
 func (m *sim) connect(i, j int) {
 	a, b := m.nodes[i], m.nodes[j]
-	if a.left || b.left {
+	if a.left || b.left || a.banned[j] || b.banned[i] {
 		return
 	}
 	for _, c := range a.conns {
@@ -170,8 +178,8 @@ func (m *sim) connect(i, j int) {
 	addr := func(k int) netip.AddrPort {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 77, byte(k >> 8), byte(k)}), 6881)
 	}
-	a.s.Join(m.now, ha, PeerInfo{Fast: true, Addr: addr(j), Outgoing: true, ReqQ: ReqQ})
-	b.s.Join(m.now, hb, PeerInfo{Fast: true, Addr: addr(i), ReqQ: ReqQ})
+	a.s.Join(m.now, ha, PeerInfo{Fast: !m.cfg.slow, Addr: addr(j), Outgoing: true, ReqQ: ReqQ})
+	b.s.Join(m.now, hb, PeerInfo{Fast: !m.cfg.slow, Addr: addr(i), ReqQ: ReqQ})
 	m.drain(i)
 	m.drain(j)
 }
@@ -207,8 +215,11 @@ func (m *sim) drain(i int) {
 			m.carry(i, a)
 		case Verify:
 			piece := int(a.Msg.Index)
-			m.at(m.now+time.Millisecond, i, func() { n.s.PieceDone(m.now, piece, true, nil) })
+			m.at(m.now+time.Millisecond, i, func() { n.verify(m.now, piece) })
 		case Close:
+			if a.Ban {
+				n.banned[n.conns[a.Peer].node] = true
+			}
 			m.drop(i, a.Peer)
 		case Completed:
 			n.done = m.now
@@ -247,8 +258,12 @@ func (m *sim) carry(i int, a Action) {
 	}
 	arrive := m.now + m.cfg.latency
 	msg := a.Msg
+	bad := false
 	switch {
+	case a.Kind == Serve && m.cfg.mute != nil && m.cfg.mute(i):
+		return
 	case a.Kind == Serve:
+		bad = m.cfg.bad != nil && m.cfg.bad(i, n.sent)
 		n.sent += int64(msg.Length)
 		msg.Kind = wire.Piece
 		msg.Payload = simPayload[:msg.Length]
@@ -267,10 +282,31 @@ func (m *sim) carry(i int, a Action) {
 		c.ordered = arrive
 	}
 	m.at(arrive, c.node, func() {
-		if c.open {
-			m.nodes[c.node].s.Receive(m.now, c.handle, &msg)
+		if !c.open {
+			return
+		}
+		to := m.nodes[c.node]
+		if to.s.Receive(m.now, c.handle, &msg) {
+			at := [2]int{int(msg.Index), int(msg.Begin / metainfo.BlockSize)}
+			delete(to.stored, at)
+			if bad {
+				to.stored[at] = i
+			}
 		}
 	})
+}
+
+// verify compares a piece with what was stored of it.
+func (n *simNode) verify(now time.Duration, piece int) {
+	digests := make([][20]byte, n.s.layout.NumBlocks(piece))
+	ok := true
+	for b := range digests {
+		if from, bad := n.stored[[2]int{piece, b}]; bad {
+			digests[b][0] = byte(from)
+			ok = false
+		}
+	}
+	n.s.PieceDone(now, piece, ok, digests)
 }
 
 var simPayload = make([]byte, metainfo.BlockSize)
@@ -292,7 +328,7 @@ func (m *sim) run() simResult {
 	if until == 0 {
 		until = 20 * m.cfg.bound()
 	}
-	open := len(m.cfg.ups)
+	open := len(m.cfg.ups) - len(m.cfg.hostile)
 	for len(m.heap) > 0 && open > 0 && m.err == nil {
 		e := heap.Pop(&m.heap).(simEvent)
 		if e.at > until {
@@ -318,10 +354,10 @@ func (m *sim) run() simResult {
 		down, wasted = down+st.Downloaded, wasted+st.Wasted
 		if n.done > 0 {
 			r.done++
+			r.last = max(r.last, n.done)
 		}
-		r.last = max(r.last, n.done)
 	}
-	if r.done < len(m.cfg.ups) {
+	if r.done < len(m.cfg.ups)-len(m.cfg.hostile) {
 		r.last = until
 	}
 	r.ratio = r.last.Seconds() / m.cfg.bound().Seconds()

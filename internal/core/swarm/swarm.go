@@ -48,9 +48,10 @@ type download struct {
 	bucket   rate.Bucket
 	dry      bool // the bucket was empty at the last fill
 	paused   bool
-	complete bool    // Completed was emitted for the present wanted set
-	window   [2]int  // a Reader's pieces [from, to)
-	fill     []*peer // peers that may have room for requests
+	complete bool          // Completed was emitted for the present wanted set
+	since    time.Duration // when it was
+	window   [2]int        // a Reader's pieces [from, to)
+	fill     []*peer       // peers that may have room for requests
 	query    pick.Query
 }
 
@@ -203,10 +204,8 @@ func (s *Swarm) checkComplete() {
 		return
 	}
 	s.down.complete = true
+	s.down.since = s.now
 	s.out.push(Action{Kind: Completed})
-	for _, p := range s.list {
-		s.closeRedundant(p)
-	}
 }
 
 // send queues a message without payload for p.

@@ -28,6 +28,7 @@ func (s *Swarm) Tick(now time.Duration) {
 		s.checkTimeouts()
 		s.grantTick()
 		s.useIdle()
+		s.closeAllRedundant()
 	}
 	if s.now >= s.slots.round {
 		s.slots.round = s.now + choke.Round
@@ -63,5 +64,22 @@ func (s *Swarm) checkTimeouts() {
 		if p.down.ask.live() > 0 && s.now-p.down.heard > p.timeout() {
 			s.release(p)
 		}
+		if p.useful > 0 && p.down.ask.live() == 0 {
+			s.markFill(p) // time alone may have opened something
+		}
 	}
 }
+
+// closeAllRedundant ends the connections to other complete peers some time after we became complete ourselves. It leaves
+// the first move to them: a seed that hears of our last piece knows that a copy is delivered, while one whose connection
+// breaks does not.
+func (s *Swarm) closeAllRedundant() {
+	if !s.Complete() || s.now-s.down.since < redundantAfter {
+		return
+	}
+	for _, p := range s.list {
+		s.closeRedundant(p)
+	}
+}
+
+const redundantAfter = 3 * time.Second
