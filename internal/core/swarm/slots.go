@@ -167,22 +167,25 @@ func (s *Swarm) rechoke() {
 	s.apply(c)
 }
 
-// newOptimistic moves the optimistic slot on.
+// newOptimistic moves the optimistic slot on to another peer. Its old holder keeps it only when nobody else wants it.
 func (s *Swarm) newOptimistic(c []choke.Candidate, promoted bool) {
 	old := s.slots.trying
-	if old != nil && !promoted {
-		for i := range c {
-			if c[i].ID == int32(old.id) {
-				c[i].Slot = false
-			}
-		}
-	}
 	s.slots.optimistic = s.now + choke.OptimisticRound
 	s.slots.trying = nil
-	if i := choke.Optimistic(s.rng, c); i >= 0 {
-		c[i].Slot = true
-		s.slots.trying = s.lookup(Peer(c[i].ID))
+	i := choke.Optimistic(s.rng, c) // the old holder has Slot set and is not drawn
+	if i < 0 {
+		if !promoted {
+			s.slots.trying = old
+		}
+		return
 	}
+	for k := range c {
+		if old != nil && !promoted && c[k].ID == int32(old.id) {
+			c[k].Slot = false
+		}
+	}
+	c[i].Slot = true
+	s.slots.trying = s.lookup(Peer(c[i].ID))
 }
 
 // apply chokes and unchokes as the candidates' Slot says, chokes first.
