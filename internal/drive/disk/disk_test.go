@@ -88,6 +88,16 @@ func (r *rig) blocks(i int) (segs []Segment) {
 
 func (r *rig) next() Result { return <-r.results }
 
+// none fails if a result is waiting.
+func (r *rig) none() {
+	r.t.Helper()
+	select {
+	case res := <-r.results:
+		r.t.Errorf("unexpected result %+v", res)
+	default:
+	}
+}
+
 // want takes the next result and compares what it is about.
 func (r *rig) want(kind Kind, piece int, ok bool) Result {
 	r.t.Helper()
