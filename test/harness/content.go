@@ -54,11 +54,20 @@ func Tree(t *testing.T, dir string) string {
 // Same compares two files or two trees: names, kinds and every byte. Empty directories don't count, since a torrent has
 // none.
 func Same(want, got string) error {
-	w, err := list(want)
+	return same(want, got, func(fs.FileInfo) bool { return true })
+}
+
+// SameButEmpty is Same without regard to empty files, which some clients don't create.
+func SameButEmpty(want, got string) error {
+	return same(want, got, func(f fs.FileInfo) bool { return f.Size() > 0 })
+}
+
+func same(want, got string, counts func(fs.FileInfo) bool) error {
+	w, err := list(want, counts)
 	if err != nil {
 		return err
 	}
-	g, err := list(got)
+	g, err := list(got, counts)
 	if err != nil {
 		return err
 	}
@@ -73,10 +82,14 @@ func Same(want, got string) error {
 	return nil
 }
 
-func list(root string) ([]string, error) {
+func list(root string, counts func(fs.FileInfo) bool) ([]string, error) {
 	var out []string
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil || !counts(info) {
 			return err
 		}
 		rel, err := filepath.Rel(root, name)

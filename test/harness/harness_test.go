@@ -75,6 +75,12 @@ func TestSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	deep := filepath.Join(b, "a/b/c/d/deep.bin")
+	if err := os.Remove(filepath.Join(b, "empty")); err != nil {
+		t.Fatal(err)
+	}
+	if err := SameButEmpty(a, b); err != nil {
+		t.Error(err)
+	}
 	for _, change := range []func() error{
 		func() error { return os.WriteFile(filepath.Join(b, "new"), nil, 0o644) },
 		func() error { return os.Truncate(deep, 300_000) },
