@@ -35,5 +35,5 @@ type Action struct {
 	Digests bool // Verify
 	Peer    Peer
 	Msg     wire.Message
-	Err     error // Close: what the peer did, a PeerError
+	Err     error // Close: what the peer did, a *PeerError; or ErrRedundant, which is nobody's fault
 }

@@ -78,6 +78,7 @@ func (b *blame) good(s *Swarm, pt *partial, digests [][20]byte) {
 			continue
 		}
 		p.credit.verified++
+		p.down.wary = false
 		if pt.sole() {
 			p.credit.parole = false
 		}

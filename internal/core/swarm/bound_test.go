@@ -34,7 +34,7 @@ var boundCases = []struct {
 	{"A 10 selfish peers, 256 KiB", 1.15, false, simConfig{size: 64 * mib, piece: 256 * kib, seedUp: 4 * mib, ups: same(10, 2*mib), latency: wan, selfish: true}},
 	{"B 20 peers, 256 KiB", 1.05, false, simConfig{size: 64 * mib, piece: 256 * kib, seedUp: 4 * mib, ups: same(20, 2*mib), latency: wan}},
 	{"B 20 peers, 1 MiB", 1.12, false, simConfig{size: 64 * mib, piece: mib, seedUp: 4 * mib, ups: same(20, 2*mib), latency: wan}},
-	{"C 1 peer", 1.01, false, simConfig{size: 32 * mib, piece: 256 * kib, seedUp: 10 * mib, ups: same(1, mib), latency: wan}},
+	{"C 1 peer", 1.04, false, simConfig{size: 32 * mib, piece: 256 * kib, seedUp: 10 * mib, ups: same(1, mib), latency: wan}},
 	{"C 5 peers", 1.05, false, simConfig{size: 32 * mib, piece: 256 * kib, seedUp: 10 * mib, ups: same(5, mib), latency: wan}},
 	{"C 10 peers", 1.05, false, simConfig{size: 32 * mib, piece: 256 * kib, seedUp: 10 * mib, ups: same(10, mib), latency: wan}},
 	{"C 20 peers", 1.06, false, simConfig{size: 32 * mib, piece: 256 * kib, seedUp: 10 * mib, ups: same(20, mib), latency: wan}},
@@ -44,7 +44,7 @@ var boundCases = []struct {
 	{"D 10 peers, half fast, loopback", 1.04, false, simConfig{size: 64 * mib, piece: 256 * kib, seedUp: 4 * mib, ups: halves(10), latency: 200 * time.Microsecond}},
 	{"E 100 peers, degree 50", 1.08, true, simConfig{size: 32 * mib, piece: 256 * kib, seedUp: 10 * mib, ups: same(100, mib), latency: wan, degree: 50}},
 	{"E 100 peers, degree 10", 1.15, true, simConfig{size: 32 * mib, piece: 256 * kib, seedUp: 10 * mib, ups: same(100, mib), latency: wan, degree: 10}},
-	{"F 32 peers at 1 GB/s", 1.11, true, simConfig{size: 1 << 30, piece: 4 * mib, link: 1e9, ups: same(32, 0), latency: 200 * time.Microsecond}},
+	{"F 32 peers at 1 GB/s", 1.14, true, simConfig{size: 1 << 30, piece: 4 * mib, link: 1e9, ups: same(32, 0), latency: 200 * time.Microsecond}},
 	{"one to one, 1 GB/s", 1.02, false, simConfig{size: 512 * mib, piece: mib, link: 1e9, ups: same(1, 0), latency: 200 * time.Microsecond}},
 	{"one to one, 1 GB/s, 256 KiB", 1.02, false, simConfig{size: 512 * mib, piece: 256 * kib, link: 1e9, ups: same(1, 0), latency: 200 * time.Microsecond}},
 	{"one to eight, 1 GB/s", 1.09, false, simConfig{size: 256 * mib, piece: mib, link: 1e9, ups: same(8, 0), latency: 200 * time.Microsecond}},
@@ -60,7 +60,11 @@ func TestSwarmsComeToTheBound(t *testing.T) {
 			if cfg.link == 0 && len(cfg.ups) > 1 {
 				cfg.spread = 500 * time.Millisecond
 			}
-			for seed := range uint64(2) {
+			seeds := uint64(2)
+			if c.long {
+				seeds = 1
+			}
+			for seed := range seeds {
 				cfg.seed = seed
 				m := newSim(cfg)
 				r := m.run()

@@ -18,5 +18,5 @@
 //  6. Answer each Serve with Sent, once the bytes went to the socket (several blocks in one call are welcome), or with
 //     Unserved when the block could not be read. Serves of one peer are sent in their order. After Leave owe nothing.
 //  7. Choke, Unchoke and Reject keep their order with the Serves of that peer; other messages may overtake blocks.
-//  8. Carry out Close: end the connection, then Leave. With Ban keep the address away from this torrent.
+//  8. Carry out Close: write what was queued for the peer before, end the connection, then Leave. With Ban keep the address away from this torrent.
 package swarm

@@ -115,8 +115,10 @@ func (s *Swarm) grantMore(p *peer) {
 
 func (s *Swarm) grantWindow(p *peer) int64 {
 	ahead := min(p.up.meter.Over(s.now, 2*time.Second)/4, maxGrant)
-	if s.up.bucket.Rate() == 0 {
+	if limit := s.up.bucket.Rate(); limit == 0 {
 		ahead = max(ahead, min(firstGrant, s.layout.Size/8))
+	} else {
+		ahead = max(ahead, limit/10/int64(len(s.list))) // a round trip's worth of its share
 	}
 	return max(ahead, s.layout.PieceLength)
 }

@@ -15,7 +15,7 @@ func TestCorruptersCostTwoPieces(t *testing.T) {
 		pieces int64 // allowed waste a corrupter
 	}{{"from the first block", 0, 2}, {"every third block", -1, 2}, {"after 2 MiB", 2 * mib, 8}} {
 		t.Run(c.name, func(t *testing.T) {
-			for seed := range uint64(4) {
+			for seed := range uint64(2) {
 				m := newSim(simConfig{size: 32 * mib, piece: 256 * kib, seedUp: 4 * mib, ups: same(10, 2*mib), latency: wan,
 					spread: 500 * time.Millisecond, seed: seed, hostile: hostile, check: true,
 					bad: func(from int, sent int64) bool {
@@ -136,5 +136,35 @@ func TestSameSeedSameTrace(t *testing.T) {
 	}
 	if a == c {
 		t.Error("two seeds gave the same trace")
+	}
+}
+
+// A download limit is kept and used: the block requests are what is limited, so that nothing arrives that was not paid for.
+func TestDownloadLimit(t *testing.T) {
+	m := newSim(simConfig{size: 16 * mib, piece: 256 * kib, seedUp: 16 * mib, ups: same(1, mib), latency: wan, check: true,
+		tweak: func(node int, c *Config) {
+			if node == 1 {
+				c.DownloadRate = 2 * mib
+			}
+		}})
+	r := m.run()
+	t.Log(r)
+	if m.err != nil || r.done != 1 || r.last < 7900*time.Millisecond || r.last > 8300*time.Millisecond {
+		t.Errorf("16 MiB at 2 MiB/s in %v, %v", r.last, m.err)
+	}
+}
+
+// Upload limits are honest: no node sends more than 1.01 x its limit over the run, with the burst of 64 KiB on top.
+func TestUploadLimitsAreHonest(t *testing.T) {
+	m := newSim(simConfig{size: 32 * mib, piece: 256 * kib, seedUp: 4 * mib, ups: halves(8), latency: wan, spread: 500 * time.Millisecond, seed: 4})
+	r := m.run()
+	for i, n := range m.nodes {
+		limit := float64(4 * mib)
+		if i > 0 {
+			limit = float64(m.cfg.ups[i-1])
+		}
+		if got := float64(n.sent); got > 1.01*limit*r.last.Seconds()+256*float64(kib) {
+			t.Errorf("node %d sent %.0f bytes in %v, limit %.0f/s", i, got, r.last, limit)
+		}
 	}
 }

@@ -58,6 +58,7 @@ type fetching struct {
 	pace     pace
 	queued   bool          // in download.fill
 	stalled  bool          // unanswered for too long: its blocks were given to others
+	wary     bool          // it stalled, and no piece of its was verified since: it gets common pieces
 	heard    time.Duration // last block, or first request after none were out
 	odd      int           // blocks that were not asked for
 	dropped  int           // requests that a peer without BEP 6 may still answer after its choke

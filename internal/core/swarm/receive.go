@@ -223,6 +223,7 @@ func (s *Swarm) receiveReject(p *peer, m *wire.Message) error {
 	}
 	if pt := s.partialOf(i); pt != nil {
 		s.unask(pt, b)
+		s.fillAll() // others can have it
 	}
 	if !p.remote.choking {
 		s.refused(p, i)

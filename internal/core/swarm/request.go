@@ -52,7 +52,9 @@ func (s *Swarm) fillPeer(p *peer) {
 	depth := s.depth(p)
 	for p.down.ask.live() < depth && p.down.ask.unanswered() < min(p.info.ReqQ, ReqQ) {
 		if !d.bucket.Take(s.now, metainfo.BlockSize) {
-			d.dry = true
+			if d.retry == 0 {
+				d.retry = s.refillAt(&d.bucket)
+			}
 			return
 		}
 		pt, b := s.nextBlock(p)
@@ -166,8 +168,8 @@ func (s *Swarm) query(p *peer, fresh, started bool) int {
 	q := &d.query
 	*q = pick.Query{
 		Has: p.has, Avoid: p.down.refused, Fresh: fresh, Order: s.cfg.Order,
-		Started: started,
-		Random:  s.have.Count() < randomFirst && len(d.partial) < randomFirst,
+		Started: started, Common: p.down.wary,
+		Random: s.have.Count() < randomFirst && len(d.partial) < randomFirst,
 	}
 	if d.window[1] > d.window[0] {
 		order, random := q.Order, q.Random
@@ -287,7 +289,7 @@ func (s *Swarm) release(p *peer) {
 			s.unask(pt, int(r.block))
 		}
 	}
-	p.down.stalled = true
+	p.down.stalled, p.down.wary = true, true
 	s.fillAll()
 }
 

@@ -109,7 +109,7 @@ func (s *Swarm) choke(p *peer) {
 	if p.up.choked || p.gone {
 		return
 	}
-	p.up.choked, p.up.since, p.up.extra = true, s.now, false
+	p.up.choked, p.up.since = true, s.now
 	s.send(p, wire.Choke, 0, 0, 0)
 	s.refuseQueued(p)
 	s.grantBack(p)

@@ -46,7 +46,7 @@ type download struct {
 	bytes    int64      // received and not yet PieceDone
 	free     int        // blocks of partial that nobody was asked for
 	bucket   rate.Bucket
-	dry      bool // the bucket was empty at the last fill
+	retry    time.Duration // the bucket is empty and requests wait: look again then; 0 = not so
 	paused   bool
 	complete bool          // Completed was emitted for the present wanted set
 	since    time.Duration // when it was

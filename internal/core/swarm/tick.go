@@ -4,11 +4,17 @@ import (
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/core/choke"
+	"github.com/eddy-p2p/eddy/internal/core/rate"
 	"github.com/eddy-p2p/eddy/metainfo"
 )
 
 // housekeeping is how often time-outs are looked for.
 const housekeeping = 500 * time.Millisecond
+
+// refillAt is when to look at an empty bucket again.
+func (s *Swarm) refillAt(b *rate.Bucket) time.Duration {
+	return max(b.At(metainfo.BlockSize), s.now+pour)
+}
 
 // pour is the least time between two wake-ups for a limited rate: several blocks then go out in one write.
 const pour = 4 * time.Millisecond
@@ -19,8 +25,8 @@ func (s *Swarm) Tick(now time.Duration) {
 	if len(s.list) == 0 {
 		return
 	}
-	if s.down.dry && s.now >= s.down.bucket.At(metainfo.BlockSize) {
-		s.down.dry = false
+	if s.down.retry > 0 && s.now >= s.down.retry {
+		s.down.retry = 0
 		s.fillAll()
 	}
 	if s.now >= s.tick {
@@ -42,11 +48,11 @@ func (s *Swarm) NextTick() (at time.Duration, ok bool) {
 		return 0, false
 	}
 	at = min(s.tick, s.slots.round)
-	if s.down.dry {
-		at = min(at, max(s.down.bucket.At(metainfo.BlockSize), s.now+pour))
+	if s.down.retry > 0 {
+		at = min(at, s.down.retry)
 	}
-	if s.up.dry {
-		at = min(at, max(s.up.bucket.At(metainfo.BlockSize), s.now+pour))
+	if s.up.retry > 0 {
+		at = min(at, s.up.retry)
 	}
 	return at, true
 }

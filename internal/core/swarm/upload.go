@@ -11,18 +11,17 @@ import (
 // upload is what we send, over all peers.
 type upload struct {
 	bucket rate.Bucket
-	serve  []*peer // peers that may have something to serve
-	dry    bool    // the bucket was empty at the last flush, with blocks waiting
-	last   int32   // the peer (serial) that the limited uplink works for
-	piece  int32   // and the piece
-	run    int64   // bytes of it in this turn
-	floor  int64   // bytes by which the peers' turns are counted: a newcomer starts here
+	serve  []*peer       // peers that may have something to serve
+	retry  time.Duration // the bucket is empty and blocks wait: look again then; 0 = not so
+	last   int32         // the peer (serial) that the limited uplink works for
+	piece  int32         // and the piece
+	run    int64         // bytes of it in this turn
+	floor  int64         // bytes by which the peers' turns are counted: a newcomer starts here
 }
 
 // serving is our uploading to one peer.
 type serving struct {
 	choked bool
-	extra  bool          // unchoked to use free capacity, beside the slots
 	since  time.Duration // of the last change of choked
 	asked  []want        // requests not yet served, oldest first, from head on
 	head   int
@@ -153,14 +152,14 @@ func (s *Swarm) flushLimited() {
 	}
 	clear(u.serve[len(keep):])
 	u.serve = keep
-	u.dry = false
+	u.retry = 0
 	for {
 		p := s.nextTurn()
 		if p == nil {
 			return
 		}
 		if !u.bucket.Take(s.now, int64(p.up.asked[p.up.head].length)) {
-			u.dry = true
+			u.retry = s.refillAt(&u.bucket)
 			return
 		}
 		s.serve(p)
