@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/eddy-p2p/eddy"
@@ -46,12 +47,13 @@ func runClient(client *eddy.Client) (failed context.Context, stop func() error) 
 		}
 		done <- err
 	}()
-	return failed, func() error {
+	// Once: commands stop the client for its error, and again in a defer for their early returns.
+	return failed, sync.OnceValue(func() error {
 		cancel()
 		err := <-done
 		fell(nil)
 		return err
-	}
+	})
 }
 
 // tiers makes each tracker a tier of its own: all of them are asked (BEP 12).
