@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"github.com/eddy-p2p/eddy/internal/drive/disk"
 	"github.com/eddy-p2p/eddy/internal/drive/netx"
 	"github.com/eddy-p2p/eddy/internal/drive/peer"
+	"github.com/eddy-p2p/eddy/internal/drive/tracker"
 )
 
 // Config describes an Engine. The zero value listens on any port and limits nothing.
@@ -67,8 +69,10 @@ type Engine struct {
 	start  time.Time
 	peerID [20]byte
 
-	ln     *netx.Listener
-	dialer *netx.Dialer
+	ln       *netx.Listener
+	dialer   *netx.Dialer
+	trackers *tracker.Client
+	key      uint32 // of our announces, so that trackers know us after a change of address (BEP 7)
 
 	disk     *disk.Disk
 	readPool *netx.SlabPool
@@ -103,6 +107,10 @@ func New(cfg Config) (*Engine, error) {
 		sendPool: netx.NewSlabPool(peer.WriteSlab, sendSlabs),
 		torrents: make(map[[20]byte]*Torrent),
 	}
+	var key [4]byte
+	rand.Read(key[:])
+	e.key = binary.BigEndian.Uint32(key[:])
+	e.trackers = tracker.NewClient(tracker.ClientConfig{Source: listen.Addr(), UserAgent: cfg.ClientName})
 	e.disk = disk.New(disk.Config{Logger: cfg.Logger, Progress: &e.records})
 	copy(e.peerID[:], cfg.PeerIDPrefix)
 	rand.Read(e.peerID[len(cfg.PeerIDPrefix):])
@@ -139,6 +147,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.mu.Lock() // no torrent is launched from here on
 	e.mu.Unlock()
 	e.wg.Wait()
+	e.trackers.Close()
 	stopDisk()
 	<-diskDone // its error is the context's
 	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {

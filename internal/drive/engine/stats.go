@@ -105,6 +105,7 @@ func (t *Torrent) account(l *link) {
 // PeerStats is a snapshot of one connection.
 type PeerStats struct {
 	Client string // as it calls itself
+	Have   int64  // bytes of the content that it has
 	swarm.PeerStats
 }
 
@@ -119,7 +120,10 @@ func (t *Torrent) Peers() []PeerStats {
 	for _, id := range sortedKeys(t.links) {
 		l := t.links[id]
 		if ps, ok := t.sw.PeerStats(id); ok {
-			out = append(out, PeerStats{Client: l.client, PeerStats: ps})
+			out = append(out, PeerStats{
+				Client: l.client, PeerStats: ps,
+				Have: min(int64(ps.Pieces)*t.layout.PieceLength, t.layout.Size),
+			})
 		}
 	}
 	return out
