@@ -220,7 +220,7 @@ func (s *Swarm) reveal(p *peer) {
 		return
 	}
 	for i := range s.full.Len() {
-		if !o.shown.Has(i) {
+		if !o.shown.Has(i) && s.have.Has(i) {
 			s.send(p, wire.Have, uint32(i), 0, 0)
 		}
 	}
@@ -239,10 +239,11 @@ func (s *Swarm) grantBack(p *peer) {
 	o.list = o.list[:0]
 }
 
-// unsend puts piece i, in the given state, back into the pool unless a peer has it.
+// unsend puts piece i, in the given state, back into the pool unless a peer has it. Peers that claim to have everything do not
+// count: they may lie.
 func (s *Swarm) unsend(i int, state uint8) {
 	g := &s.grant
-	if g.state[i] != state || s.down.pieces.Availability(i) > 0 {
+	if g.state[i] != state || s.down.pieces.Availability(i) > s.down.pieces.Seeds() {
 		return
 	}
 	if state == pieceSent {

@@ -67,6 +67,9 @@ func (s *Swarm) PieceLost(now time.Duration, i int) {
 		s.down.pieces.Insert(i)
 	} else if s.have.Has(i) {
 		s.have.Remove(i)
+		if s.grant.active {
+			s.grantEnd() // we are no seed any more
+		}
 		if s.down.wanted.Has(i) {
 			s.down.missing++
 			s.down.complete = false

@@ -296,8 +296,11 @@ func (s *Swarm) release(p *peer) {
 // cancelOthers cancels the requests of a block that is here now.
 func (s *Swarm) cancelOthers(pt *partial, b int) {
 	for _, p := range s.list {
-		if k := p.down.ask.find(pt.piece, int32(b)); k >= 0 {
-			s.cancel(p, k)
+		// A peer may have several entries: one cancelled earlier, and one asked again.
+		for k := p.down.ask.head; k < len(p.down.ask.buf); k++ {
+			if r := p.down.ask.buf[k]; r.piece == pt.piece && int(r.block) == b && r.state != dead {
+				s.cancel(p, k)
+			}
 		}
 	}
 }
