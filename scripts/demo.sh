@@ -1,0 +1,6 @@
+#!/bin/sh
+# Shares a real file of about 100 MB with four receivers on this machine and shows it happening. Needs Go, nothing else.
+set -eu
+cd "$(dirname "$0")/.."
+go build -o bin/eddy ./cmd/eddy
+exec go run ./scripts/demo -eddy bin/eddy "$@"
