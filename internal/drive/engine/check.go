@@ -148,12 +148,20 @@ func (t *Torrent) recall(have, suspects bits.Set) (known bool, err error) {
 	}
 	for i := range t.spec.Files {
 		now, final := t.stamp(i)
-		if final && (i >= len(stamps) || stamps[i] != now) {
-			t.eachPiece(i, func(p int) {
-				have.Remove(p)
-				suspects.Add(p)
-			})
+		if !final {
+			continue
 		}
+		touched := i >= len(stamps) || stamps[i] != now
+		t.eachPiece(i, func(p int) {
+			if touched {
+				have.Remove(p)
+			}
+			// A piece of a finished file that the record does not vouch for was never looked at: the check that wrote the
+			// record was interrupted. Taking it for bad would refuse to serve, or to reuse, content that is complete.
+			if !have.Has(p) {
+				suspects.Add(p)
+			}
+		})
 	}
 	return true, nil
 }
