@@ -54,7 +54,7 @@ class Uploads:
             ip = peer_ip(i)
             low = None
             for t, total in self.series:
-                f = total.get(ip, 0) - cap * t
+                f = total.get(ip, 0) - 1.01 * cap * t  # headers and haves: 1 % is allowed
                 low = f if low is None else min(low, f)
                 burst = max(burst, (f - low) / max(64 << 10, 0.05 * cap))
             over = max(over, self.series[-1][1].get(ip, 0) / (cap * wall))

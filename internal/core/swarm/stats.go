@@ -61,6 +61,14 @@ func (s *Swarm) Stats() Stats {
 	return st
 }
 
+// Rates returns the present rates in bytes/s of blocks, as Stats does but in O(1).
+func (s *Swarm) Rates() (down, up int64) {
+	return s.count.down.Over(s.now, statsWindow), s.count.up.Over(s.now, statsWindow)
+}
+
+// Totals returns the bytes of blocks received and sent since New, as Stats does but in O(1).
+func (s *Swarm) Totals() (down, up int64) { return s.count.down.Total(), s.count.up.Total() }
+
 // PeerStats is the state of one connection.
 type PeerStats struct {
 	Addr                 netip.AddrPort

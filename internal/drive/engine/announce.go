@@ -68,8 +68,7 @@ func (t *Torrent) counters() tracker.Counters {
 	defer t.mu.Unlock()
 	c := tracker.Counters{Left: t.progress.total - t.progress.bytes}
 	if t.sw != nil {
-		s := t.sw.Stats()
-		c.Uploaded, c.Downloaded = s.Uploaded, s.Downloaded
+		c.Downloaded, c.Uploaded = t.sw.Totals()
 	}
 	return c
 }

@@ -141,6 +141,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			cancel(fmt.Errorf("accepting peers on %v: %w", e.Addr(), err))
 		}
 	}()
+	e.wg.Go(func() { e.shareRegularly(ctx) })
 	<-ctx.Done()
 	e.ln.Close()
 	e.halfOpen.closeAll()

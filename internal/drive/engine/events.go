@@ -58,9 +58,10 @@ func (t *Torrent) touch(l *link) {
 // dismiss closes a connection as the brain asks; the brain hears of its end when the connection's goroutines have ended.
 func (t *Torrent) dismiss(a swarm.Action) {
 	l := t.links[a.Peer]
-	if l == nil {
+	if l == nil || l.dismissed {
 		return
 	}
+	l.dismissed = true
 	if a.Ban {
 		t.session.banned++
 		t.book.ban(l.addr, l.peerID)
@@ -69,7 +70,11 @@ func (t *Torrent) dismiss(a swarm.Action) {
 		}
 		t.log.Warn("peer banned", "peer", l.addr, "client", l.client, "reason", a.Err)
 	}
-	l.conn.Close(a.Err)
+	if a.Ban {
+		l.conn.Close(a.Err)
+	} else {
+		l.conn.Finish(a.Err)
+	}
 }
 
 // arm sets the timer for the brain's next deadline.

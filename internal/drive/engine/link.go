@@ -29,6 +29,8 @@ type link struct {
 	listens netip.AddrPort // where it accepts connections, as it says (BEP 10 "p"); for outgoing ones addr
 	client  string         // as it says (BEP 10 "v")
 	lacked  bool           // it was seen without a complete copy
+
+	dismissed bool // the brain asked to close it
 }
 
 // errTwin refuses a second connection with the same peer.
@@ -52,7 +54,9 @@ func (t *Torrent) talk(ctx context.Context, conn netx.Conn, theirs wire.Handshak
 		}
 		return
 	}
-	t.leave(l, l.conn.Run(ctx))
+	defer t.talks.Done()
+	// Not ended by ctx: mingle lets each connection write what is queued first.
+	t.leave(l, l.conn.Run(context.WithoutCancel(ctx)))
 }
 
 // join enters l into the swarm, unless the torrent is full, it is banned, or it is connected already.
@@ -86,6 +90,7 @@ func (t *Torrent) join(l *link, fast bool) error {
 	}
 	l.id = t.nextID
 	t.links[l.id], t.byID[l.peerID] = l, l
+	t.talks.Add(1)
 	now := t.e.now()
 	t.sw.Join(now, l.id, swarm.PeerInfo{Fast: fast, Addr: l.addr, Outgoing: l.outgoing})
 	if l.extended {
@@ -166,6 +171,10 @@ func (l *link) Receive(_ *peer.Conn, slab *netx.Slab, msgs []wire.Message) error
 	if t.links[l.id] != l { // closed meanwhile; what still arrives is nobody's
 		b.Release()
 		return ErrClosed
+	}
+	if l.dismissed { // the brain is done with it; the writer sends it the rest
+		b.Release()
+		return nil
 	}
 	now := t.e.now()
 	var err error // the peer's; what the brain took before it is written all the same

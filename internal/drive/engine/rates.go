@@ -2,31 +2,79 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/eddy-p2p/eddy/internal/core/session"
 )
 
-// share divides the engine's limits among its torrents; e.mu is held.
-func (e *Engine) share() {
-	n := int64(max(len(e.torrents), 1))
-	for _, t := range e.torrents {
-		t.limit(part(e.cfg.UploadLimit, n), part(e.cfg.DownloadLimit, n))
+// shareEvery is how often the limits are divided anew.
+const shareEvery = time.Second
+
+// shareRegularly divides the limits again while there are several torrents, since their demands change, until ctx is done.
+func (e *Engine) shareRegularly(ctx context.Context) {
+	if e.cfg.UploadLimit == 0 && e.cfg.DownloadLimit == 0 {
+		return
+	}
+	ticker := time.NewTicker(shareEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		e.mu.Lock()
+		if len(e.torrents) > 1 {
+			e.share()
+		}
+		e.mu.Unlock()
 	}
 }
 
-// part is an n-th of a limit, where 0 means none.
-func part(limit, n int64) int64 {
-	if limit == 0 {
-		return 0
+// share divides the engine's limits among its torrents by what they can use; e.mu is held.
+func (e *Engine) share() {
+	var torrents []*Torrent
+	var up, down []session.Demand
+	for _, t := range e.torrents {
+		u, d := t.demand()
+		torrents, up, down = append(torrents, t), append(up, u), append(down, d)
 	}
-	return max(limit/n, 1)
+	ups := session.Divide(nil, e.cfg.UploadLimit, up)
+	downs := session.Divide(nil, e.cfg.DownloadLimit, down)
+	for i, t := range torrents {
+		t.limit(ups[i], downs[i])
+	}
+}
+
+// demand estimates what the torrent could move: what it moves, with room to grow; all it can get when it is at its limit.
+func (t *Torrent) demand() (up, down session.Demand) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	up.Want, down.Want = -1, -1
+	if t.sw == nil {
+		return up, down
+	}
+	downRate, upRate := t.sw.Rates()
+	return session.Demand{Want: want(upRate, t.up)}, session.Demand{Want: want(downRate, t.down)}
+}
+
+func want(rate, limit int64) int64 {
+	if limit == 0 || rate > limit*9/10 {
+		return -1
+	}
+	return rate + rate/4
 }
 
 // limit sets the torrent's rates, bytes/s of blocks.
 func (t *Torrent) limit(up, down int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.up == up && t.down == down {
+		return
+	}
 	t.up, t.down = up, down
 	if t.sw != nil && !t.stopping {
 		now := t.e.now()

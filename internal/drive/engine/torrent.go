@@ -54,6 +54,7 @@ type Torrent struct {
 	dial   chan struct{} // capacity 1: there may be somebody to connect to
 
 	quitOnce sync.Once
+	talks    sync.WaitGroup // connections that use the files
 
 	mu       sync.Mutex // guards all below
 	sw       *swarm.Swarm
@@ -146,10 +147,11 @@ func (t *Torrent) mingle(ctx context.Context) {
 	t.mu.Lock()
 	t.stopping = true
 	for _, l := range t.links {
-		l.conn.Close(context.Cause(ctx))
+		l.conn.Finish(context.Cause(ctx))
 	}
 	t.mu.Unlock()
 	wg.Wait()
+	t.talks.Wait()
 }
 
 // shut writes down what was reached and lets go of files.

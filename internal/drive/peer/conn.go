@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/drive/netx"
@@ -45,6 +46,8 @@ type Conn struct {
 
 	ctx    context.Context // done when closed; its cause is why
 	cancel context.CancelCauseFunc
+
+	finishing atomic.Pointer[error] // why it is to end when all is written
 
 	// reader's
 	carry []byte
@@ -91,6 +94,16 @@ func (c *Conn) Close(cause error) {
 	c.cancel(cause)
 	c.cfg.Conn.Close()
 }
+
+// Finish ends the connection once what is queued was written, or after a second: a peer should hear of our last piece, and why we
+// go, before we do.
+func (c *Conn) Finish(cause error) {
+	c.finishing.CompareAndSwap(nil, &cause)
+	c.Flush()
+	time.AfterFunc(finishTime, func() { c.Close(cause) })
+}
+
+const finishTime = time.Second
 
 // Run reads and writes until the connection ends, and returns why. It never returns nil.
 func (c *Conn) Run(ctx context.Context) error {

@@ -253,6 +253,27 @@ func TestPeerThatDoesNotReadIsClosed(t *testing.T) {
 	}
 }
 
+func TestFinishWritesWhatIsQueued(t *testing.T) {
+	h := newRecorder(make([]byte, 40*16<<10))
+	c, far, end := connect(t, h)
+	for i := range 40 {
+		m := block(i)
+		c.Serve(&m)
+	}
+	c.Send(&wire.Message{Kind: wire.Have, Index: 3})
+	enough := errors.New("enough")
+	c.Finish(enough)
+	for range 41 {
+		hear(t, far)
+	}
+	if _, err := far.Read(make([]byte, 1)); err == nil {
+		t.Error("more came after the end")
+	}
+	if err := <-end; !errors.Is(err, enough) {
+		t.Errorf("ended with %v, want %v", err, enough)
+	}
+}
+
 // pipe returns the two ends of a connection in memory.
 func pipe(t *testing.T) (netx.Conn, netx.Conn) {
 	a, b := net.Pipe()

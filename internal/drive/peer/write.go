@@ -29,6 +29,9 @@ func (c *Conn) write() error {
 			timer.Reset(c.cfg.KeepAlive)
 			continue
 		}
+		if cause := c.finishing.Load(); cause != nil {
+			return *cause
+		}
 		select {
 		case <-c.out.wake:
 		case <-timer.C:
