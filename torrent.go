@@ -26,12 +26,6 @@ const (
 	Failed      = engine.Failed      // ended by an error
 )
 
-// Stats is a snapshot of a torrent: sizes in bytes, rates in bytes/s of content.
-type Stats = engine.Stats
-
-// PeerStats is a snapshot of one connection.
-type PeerStats = engine.PeerStats
-
 // ID returns the torrent's identity.
 func (t *Torrent) ID() metainfo.ID { return t.t.Meta().ID }
 
@@ -78,10 +72,17 @@ func (t *Torrent) Failed() <-chan struct{} { return t.t.Failed() }
 func (t *Torrent) Err() error { return t.t.Err() }
 
 // Stats returns a snapshot.
-func (t *Torrent) Stats() Stats { return t.t.Stats() }
+func (t *Torrent) Stats() Stats { return Stats(t.t.Stats()) }
 
-// Peers returns a snapshot of the connections.
-func (t *Torrent) Peers() []PeerStats { return t.t.Peers() }
+// Peers returns a snapshot of the connections, in the order in which they were made.
+func (t *Torrent) Peers() []PeerStats {
+	inner := t.t.Peers()
+	out := make([]PeerStats, len(inner))
+	for i, p := range inner {
+		out[i] = PeerStats(p)
+	}
+	return out
+}
 
 // AddPeers offers addresses to connect to.
 func (t *Torrent) AddPeers(addrs ...netip.AddrPort) { t.t.AddPeers(addrs...) }

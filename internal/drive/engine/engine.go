@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/eddy-p2p/eddy/internal/core/session"
 	"github.com/eddy-p2p/eddy/internal/drive/disk"
 	"github.com/eddy-p2p/eddy/internal/drive/netx"
 	"github.com/eddy-p2p/eddy/internal/drive/peer"
@@ -25,6 +26,7 @@ type Config struct {
 	UploadLimit   int64        // bytes/s of blocks, all torrents together; 0 = none
 	DownloadLimit int64        // bytes/s of blocks, all torrents together; 0 = none
 	MaxPeers      int          // connections a torrent; 0 = 200
+	MaxConns      int          // connections of all torrents; 0 = 2,000
 	StateDir      string       // resume records; "" = none are kept
 	ClientName    string       // told to peers and trackers, "eddy/0.1"
 	PeerIDPrefix  string       // 8 bytes, "-ED0100-"
@@ -39,6 +41,9 @@ func (c *Config) validate() error {
 	if c.MaxPeers == 0 {
 		c.MaxPeers = 200
 	}
+	if c.MaxConns == 0 {
+		c.MaxConns = 2000
+	}
 	if c.ClientName == "" {
 		c.ClientName = "eddy"
 	}
@@ -48,7 +53,7 @@ func (c *Config) validate() error {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	if c.UploadLimit < 0 || c.DownloadLimit < 0 || c.MaxPeers < 1 {
+	if c.UploadLimit < 0 || c.DownloadLimit < 0 || c.MaxPeers < 1 || c.MaxConns < 1 {
 		return errors.New("limits of the engine must not be negative")
 	}
 	return nil
@@ -83,6 +88,8 @@ type Engine struct {
 
 	mu       sync.Mutex
 	torrents map[[20]byte]*Torrent
+	leases   session.Leases  // of connections, by torrent
+	serial   int             // of the latest torrent
 	running  context.Context // nil until Run; torrents added before it wait for it
 	wg       sync.WaitGroup  // torrents and connections
 }
@@ -106,6 +113,7 @@ func New(cfg Config) (*Engine, error) {
 		readPool: netx.NewSlabPool(readSlab, readSlabs),
 		sendPool: netx.NewSlabPool(peer.WriteSlab, sendSlabs),
 		torrents: make(map[[20]byte]*Torrent),
+		leases:   session.Leases{Max: cfg.MaxConns, PerTorrent: cfg.MaxPeers},
 	}
 	var key [4]byte
 	rand.Read(key[:])
@@ -171,6 +179,8 @@ func (e *Engine) Add(spec Spec) (*Torrent, error) {
 	if e.running != nil && e.running.Err() != nil {
 		return nil, fmt.Errorf("adding %s: the client is stopping", t.name())
 	}
+	e.serial++
+	t.serial = e.serial
 	e.torrents[t.wireID] = t
 	e.share()
 	if e.running != nil {
@@ -196,6 +206,20 @@ func (e *Engine) lookup(infohash [20]byte) *Torrent {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.torrents[infohash]
+}
+
+// lease reserves one more connection of t; end gives it back.
+func (e *Engine) lease(t *Torrent) (end func(), ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.leases.Acquire(t.serial) {
+		return nil, false
+	}
+	return func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.leases.Release(t.serial)
+	}, true
 }
 
 // now is the time that the brains know: since the engine's start.

@@ -16,6 +16,7 @@ func (t *Torrent) introduce(l *link) {
 	h := wire.ExtHandshake{
 		Client: t.e.cfg.ClientName, Port: t.e.Addr().Port(), Reqq: requestQueue,
 		YourIP: l.addr.Addr(), MetadataSize: int64(len(t.meta.InfoBytes)),
+		UploadOnly: t.sw.Complete(), // BEP 21: a seed that hands out its pieces one by one does not look like one
 	}
 	l.conn.Send(&wire.Message{Kind: wire.Extended, ExtID: 0, Payload: wire.AppendExtHandshake(nil, h)})
 	l.conn.Flush()
@@ -31,6 +32,9 @@ func (t *Torrent) hear(now time.Duration, l *link, m *wire.Message) error {
 		return fmt.Errorf("extended handshake: %w", err)
 	}
 	l.client = h.Client
+	if h.UploadOnly {
+		l.giver = true
+	}
 	if h.Reqq > 0 {
 		t.sw.SetReqQ(l.id, h.Reqq)
 	}

@@ -29,6 +29,7 @@ type link struct {
 	listens netip.AddrPort // where it accepts connections, as it says (BEP 10 "p"); for outgoing ones addr
 	client  string         // as it says (BEP 10 "v")
 	lacked  bool           // it was seen without a complete copy
+	giver   bool           // it says that it wants nothing (BEP 21)
 
 	dismissed bool // the brain asked to close it
 }
@@ -38,6 +39,16 @@ var errTwin = errors.New("connected already")
 
 // talk runs a connection whose handshake is done, until it ends.
 func (t *Torrent) talk(ctx context.Context, conn netx.Conn, theirs wire.Handshake, outgoing bool) {
+	end, ok := t.e.lease(t)
+	if !ok {
+		t.log.Debug("peer turned away", "peer", conn.RemoteAddr(), "err", "too many connections")
+		conn.Close()
+		if outgoing {
+			t.book.done(conn.RemoteAddr(), t.e.wall(), true)
+		}
+		return
+	}
+	defer end()
 	l := &link{t: t, addr: conn.RemoteAddr(), peerID: theirs.PeerID, outgoing: outgoing, extended: theirs.Extended()}
 	l.conn = peer.New(peer.Config{
 		Conn: conn, Handler: l, PieceLength: t.layout.PieceLength,
@@ -82,9 +93,6 @@ func (t *Torrent) join(l *link, fast bool) error {
 		}
 		t.remove(twin)
 		twin.conn.Close(errors.New("replaced by the peer's other connection"))
-	}
-	if len(t.links) >= t.e.cfg.MaxPeers {
-		return errors.New("too many peers")
 	}
 	for t.nextID++; t.links[t.nextID] != nil; t.nextID++ {
 	}
@@ -212,7 +220,7 @@ func (t *Torrent) watch(l *link) {
 		l.lacked = true
 		return
 	}
-	if l.lacked && !t.copied[l.peerID] {
+	if l.lacked && !l.giver {
 		t.copied[l.peerID] = true
 	}
 }

@@ -1,9 +1,8 @@
 package engine
 
 import (
+	"net/netip"
 	"time"
-
-	"github.com/eddy-p2p/eddy/internal/core/swarm"
 )
 
 // State is what a torrent is doing.
@@ -102,11 +101,23 @@ func (t *Torrent) account(l *link) {
 	}
 }
 
-// PeerStats is a snapshot of one connection.
+// PeerStats is a snapshot of one connection. Sizes are in bytes, rates in bytes/s of blocks.
 type PeerStats struct {
-	Client string // as it calls itself
-	Have   int64  // bytes of the content that it has
-	swarm.PeerStats
+	Addr     netip.AddrPort
+	Client   string // as it calls itself; "" = it did not say
+	Outgoing bool   // we connected to it
+	Have     int64  // of the content that it has
+	Complete bool
+
+	DownRate, UpRate     int64
+	Downloaded, Uploaded int64
+
+	Interested     bool // we want something of it
+	Choking        bool // we don't serve it
+	PeerInterested bool // it wants something of us
+	PeerChoking    bool // it doesn't serve us
+	Optimistic     bool // it has our optimistic slot
+	Snubbed        bool // it unchoked us and sent nothing for a minute
 }
 
 // Peers returns a snapshot of the connections, in the order in which they were made.
@@ -119,12 +130,17 @@ func (t *Torrent) Peers() []PeerStats {
 	out := make([]PeerStats, 0, len(t.links))
 	for _, id := range sortedKeys(t.links) {
 		l := t.links[id]
-		if ps, ok := t.sw.PeerStats(id); ok {
-			out = append(out, PeerStats{
-				Client: l.client, PeerStats: ps,
-				Have: min(int64(ps.Pieces)*t.layout.PieceLength, t.layout.Size),
-			})
+		ps, ok := t.sw.PeerStats(id)
+		if !ok {
+			continue
 		}
+		out = append(out, PeerStats{
+			Addr: l.addr, Client: l.client, Outgoing: l.outgoing, Complete: ps.Complete,
+			Have:     min(int64(ps.Pieces)*t.layout.PieceLength, t.layout.Size),
+			DownRate: ps.DownRate, UpRate: ps.UpRate, Downloaded: ps.Downloaded, Uploaded: ps.Uploaded,
+			Interested: ps.Interesting, Choking: ps.Choked, PeerInterested: ps.Interested, PeerChoking: ps.Choking,
+			Optimistic: ps.Optimistic, Snubbed: ps.Snubbed,
+		})
 	}
 	return out
 }

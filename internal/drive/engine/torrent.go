@@ -41,6 +41,7 @@ type Torrent struct {
 	meta   *metainfo.MetaInfo
 	layout metainfo.Layout
 	wireID [20]byte
+	serial int // among the engine's torrents
 	log    *slog.Logger
 	book   *book
 	store  *storage.Files          // set before the brain exists
