@@ -26,6 +26,7 @@ type CreateOptions struct {
 	Include     []string // if any, only files that match are taken
 	Workers     int      // hashing goroutines; 0 = one a core
 	CacheDir    string   // where hashes of unchanged files are kept; "" = nowhere
+	Rehash      bool     // read everything, whatever CacheDir remembers, and remember it anew
 	Progress    func(done, total int64)
 }
 
@@ -50,7 +51,7 @@ func Create(ctx context.Context, path string, opts CreateOptions) (*Source, erro
 	}
 	meta, err := content.Hash(ctx, tree, content.HashOptions{
 		Format: opts.Format, PieceLength: opts.PieceLength, Name: opts.Name, Trackers: opts.Trackers, WebSeeds: opts.WebSeeds,
-		Private: opts.Private, Comment: opts.Comment, Workers: opts.Workers, CacheDir: opts.CacheDir, Progress: opts.Progress,
+		Private: opts.Private, Comment: opts.Comment, Workers: opts.Workers, CacheDir: opts.CacheDir, Rehash: opts.Rehash, Progress: opts.Progress,
 		CreatedBy: "eddy/" + Version,
 	})
 	if err != nil {

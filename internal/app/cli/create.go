@@ -53,7 +53,7 @@ func (inv *invocation) hashContent(ctx context.Context, path string, opts eddy.C
 	stop, progress := inv.followHashing("hashing", filepath.Base(path))
 	defer stop()
 	opts.Progress = progress
-	opts.CacheDir = inv.cacheDir()
+	opts.CacheDir, opts.Rehash = inv.cacheDir(), true // who makes a torrent wants it to be of what is there; share may then reuse it
 	source, err := eddy.Create(ctx, path, opts)
 	if err != nil {
 		if ctx.Err() != nil {

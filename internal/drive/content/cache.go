@@ -44,7 +44,9 @@ func (j *job) openCache() *cache {
 	key := sha256.Sum256(fmt.Appendf(nil, "%s\x00%v\x00%d", j.tree.Root, j.opt.Format, j.opt.PieceLength))
 	c.path = filepath.Join(j.opt.CacheDir, hex.EncodeToString(key[:16])+".hashes")
 	c.recipes = j.recipes()
-	c.known = readCache(c.path)
+	if !j.opt.Rehash {
+		c.known = readCache(c.path)
+	}
 	return c
 }
 

@@ -361,6 +361,11 @@ func TestCacheSparesUnchangedFiles(t *testing.T) {
 		if n != 0 || again.ID != first.ID || !bytes.Equal(again.Bytes(), first.Bytes()) {
 			t.Errorf("%v: second run read %d pieces", format, n)
 		}
+		anew := opt
+		anew.Rehash = true
+		if again, n = read(t, scanned(t, dir, Options{}), anew); n != first.NumPieces() || again.ID != first.ID {
+			t.Errorf("%v: told to rehash, it read %d of %d pieces", format, n, first.NumPieces())
+		}
 		// One file changes: only what touches it is read again.
 		age(t, filepath.Join(dir, "last"), 2*time.Hour)
 		again, n = read(t, scanned(t, dir, Options{}), opt)

@@ -28,6 +28,7 @@ type HashOptions struct {
 	Workers  int                     // goroutines; 0: one a core
 	Progress func(done, total int64) // bytes; called from one goroutine at a time, at most once a piece
 	CacheDir string                  // where hashes of pieces are remembered; "": nowhere
+	Rehash   bool                    // read everything, whatever is remembered, and remember it anew
 }
 
 // Hash makes a torrent of a tree, reading its files once on all cores. A file that is not as it was scanned, before or
