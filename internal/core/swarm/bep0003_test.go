@@ -93,6 +93,32 @@ func TestBitfieldIsFirst(t *testing.T) {
 	wantActions(t, actions(s))
 }
 
+// aria2 breaks that rule: it tells several pieces at once in another bitfield, where that is shorter than their Haves. It is
+// understood as those Haves, up to the peer's completion; what the message lacks was still told before.
+func TestLaterBitfieldIsHaves(t *testing.T) {
+	s := small(t, 4, "")
+	s.Join(0, 0, fastPeer())
+	say(s, 0, wire.HaveNone)
+	wantActions(t, actions(s), "send 0 have none 0 0")
+	for _, step := range []struct{ set, has string }{{"0100", "0100"}, {"0011", "0111"}, {"1111", "1111"}, {"0000", "1111"}} {
+		m := wire.Message{Kind: wire.Bitfield, Payload: parseSet(step.set, 4).Bytes()}
+		s.Receive(0, 0, &m)
+		for _, a := range actions(s) {
+			if strings.HasPrefix(a, "close") {
+				t.Fatalf("after %s: %s", step.set, a)
+			}
+		}
+		want := parseSet(step.has, 4)
+		p := s.lookup(0)
+		if p.has.Count() != want.Count() || want.AnyNotIn(p.has) || p.seed != want.Full() {
+			t.Errorf("after %s: has %x, seed %v, want %s", step.set, p.has.Bytes(), p.seed, step.has)
+		}
+		if err := s.check(); err != nil {
+			t.Fatalf("after %s: %v", step.set, err)
+		}
+	}
+}
+
 // BEP 3: "Whenever a downloader doesn't have something they currently would ask a peer for in unchoked, they must express
 // lack of interest, despite being choked."
 func TestInterestIsKeptUpToDate(t *testing.T) {

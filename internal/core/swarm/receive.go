@@ -107,9 +107,12 @@ func (s *Swarm) receiveHave(p *peer, m *wire.Message) error {
 	return nil
 }
 
-// receivePieces takes the first message about what the peer has (BEP 3, BEP 6).
+// receivePieces takes the first message about what the peer has (BEP 3, BEP 6). A bitfield is taken later too, as a Have for
+// each piece that is new: "'bitfield' is only ever sent as the first message" (BEP 3), but aria2 sends another one wherever it
+// is shorter than the Haves for the pieces it just verified.
 func (s *Swarm) receivePieces(p *peer, m *wire.Message) error {
-	if p.remote.stated {
+	first := !p.remote.stated
+	if !first && m.Kind != wire.Bitfield {
 		return violation("%s after the peer had told what it has", m.Kind)
 	}
 	if m.Kind != wire.Bitfield && !p.info.Fast {
@@ -126,12 +129,12 @@ func (s *Swarm) receivePieces(p *peer, m *wire.Message) error {
 			return &PeerError{Reason: err.Error()}
 		}
 	}
-	if set.Len() > 0 && set.Full() {
+	if first && set.Len() > 0 && set.Full() {
 		// Taken as it is, without a step for each piece. It does not end a seed's first pass: it may be a lie.
 		p.seed, p.has, p.useful = true, s.full, s.down.missing
 		s.down.pieces.AddSeeds(1)
 	} else {
-		for i := set.Next(0); i >= 0; i = set.Next(i + 1) {
+		for i := set.NextNotIn(p.has, 0); i >= 0; i = set.NextNotIn(p.has, i+1) {
 			s.gained(p, i)
 		}
 	}
