@@ -260,6 +260,9 @@ func (s *Server) announce(req *announce.Request, from netip.AddrPort, limit int,
 		return announce.Response{Failure: "this tracker does not serve this torrent"}
 	}
 	peer, static := s.listedAs(netip.AddrPortFrom(from.Addr(), req.Port))
+	if s.cfg.Completed != nil && req.Event == announce.Completed && req.Left == 0 && !static {
+		s.cfg.Completed(req.InfoHash, req.PeerID)
+	}
 	buf, told := s.tellStatic(req, peer, static, limit, buf)
 	rest := *req
 	if rest.NumWant > 0 {

@@ -33,6 +33,10 @@ type ServerConfig struct {
 	Allow func(hash [20]byte) bool // torrents to serve; nil for all. Called for every announce, concurrently.
 	Deny  func(hash [20]byte) bool // torrents not to serve, whatever Allow says; nil for none
 
+	// Completed, if set, hears of every announce that a peer has just become complete (BEP 3), concurrently; the same peer may
+	// say so several times, over HTTP and UDP. The id is only what the peer says. It must not block.
+	Completed func(hash, peerID [20]byte)
+
 	// Static are seeders that every torrent has, besides those that announce: who shares a file lists itself so. They are
 	// told as they stand here. An announce from one of them is answered but not listed a second time.
 	Static []netip.AddrPort
