@@ -24,7 +24,9 @@ type conn struct {
 // newConn exchanges handshakes over c.
 func newConn(c net.Conn, tor torrent) (*conn, error) {
 	h := wire.Handshake{InfoHash: tor.hash}
-	copy(h.PeerID[:], fmt.Sprintf("-XX0001-%012x", c.LocalAddr().(*net.TCPAddr).Port))
+	// Of its own for each address: who sends the same ID twice is taken for one peer.
+	local := c.LocalAddr().(*net.TCPAddr)
+	copy(h.PeerID[:], fmt.Sprintf("-XX0001-%x%04x", []byte(local.IP.To4()), local.Port))
 	if _, err := c.Write(wire.AppendHandshake(nil, h)); err != nil {
 		return nil, err
 	}
