@@ -82,8 +82,7 @@ func (c *Conn) Send(m *wire.Message) {
 
 // Serve queues the block (m.Index, m.Begin, m.Length) of the content as a piece message.
 func (c *Conn) Serve(m *wire.Message) {
-	p := wire.Message{Kind: wire.Piece, Index: m.Index, Begin: m.Begin, Length: m.Length}
-	c.out.send(&p)
+	c.Send(&wire.Message{Kind: wire.Piece, Index: m.Index, Begin: m.Begin, Length: m.Length})
 }
 
 // Flush lets the writer send what is queued.

@@ -7,8 +7,14 @@ import (
 	"github.com/eddy-p2p/eddy/internal/format/wire"
 )
 
-// maxQueued bounds what may wait for a peer that does not read: some 100,000 haves. Such a peer is closed.
-const maxQueued = 1 << 20
+// What may wait for a peer that does not read; one for which more waits is closed.
+const (
+	maxQueued  = 1 << 20 // bytes of encoded messages: some 100,000 haves
+	maxOrdered = 8192    // blocks, and rejects of requests that were sent without reading our answers: four times reqq
+)
+
+// orderedLen is at least the encoded length of a message of the ordered lane without its block; a reject is the longest.
+const orderedLen = 17
 
 var errNotReading = errors.New("peer does not read what it is sent")
 
@@ -30,6 +36,14 @@ func (o *outbox) send(m *wire.Message) bool {
 	defer o.mu.Unlock()
 	switch m.Kind {
 	case wire.Choke, wire.Unchoke, wire.Reject, wire.Piece:
+		if len(o.ordered)-o.taken >= maxOrdered {
+			return false
+		}
+		if o.taken > 0 && len(o.ordered) == cap(o.ordered) { // a lane that is never empty must not grow for ever
+			n := copy(o.ordered, o.ordered[o.taken:])
+			clear(o.ordered[n:])
+			o.ordered, o.taken = o.ordered[:n], 0
+		}
 		o.ordered = append(o.ordered, *m)
 	default:
 		if len(o.free) > maxQueued {
@@ -54,7 +68,7 @@ func (o *outbox) take(dst []byte, batch []wire.Message, maxBytes int) ([]byte, [
 	bytes := 0
 	for o.taken < len(o.ordered) && len(batch) < cap(batch) {
 		m := &o.ordered[o.taken]
-		n := wire.PieceHeaderLen // no message of this lane is longer without its block
+		n := orderedLen
 		if m.Kind == wire.Piece {
 			n += int(m.Length)
 		}

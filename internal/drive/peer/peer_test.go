@@ -253,6 +253,58 @@ func TestPeerThatDoesNotReadIsClosed(t *testing.T) {
 	}
 }
 
+// A choked peer may send requests for ever without reading our rejects (BEP 6): they must not fill the memory.
+func TestPeerThatDoesNotReadItsRejectsIsClosed(t *testing.T) {
+	h := newRecorder(nil)
+	c, _, end := connect(t, h)
+	for range 1 << 20 {
+		c.Send(&wire.Message{Kind: wire.Reject, Index: 1, Length: 1})
+	}
+	if err := <-end; !errors.Is(err, errNotReading) {
+		t.Errorf("ended with %v, want %v", err, errNotReading)
+	}
+}
+
+// A busy uploader's lane is never empty: what was sent must make room all the same.
+func TestOrderedLaneThatIsNeverEmptyDoesNotGrow(t *testing.T) {
+	var o outbox
+	batch := make([]wire.Message, 0, batchBlocks)
+	next := uint32(0)
+	for i := range uint32(100_000) {
+		if !o.send(&wire.Message{Kind: wire.Piece, Index: i, Length: 1}) {
+			t.Fatal("refused although little waits")
+		}
+		if i%batchBlocks == batchBlocks-1 && i > 100 { // about 100 are always left
+			_, batch = o.take(nil, batch, WriteSlab)
+			for _, m := range batch {
+				if m.Index != next {
+					t.Fatalf("block %d came out, want %d", m.Index, next)
+				}
+				next++
+			}
+		}
+	}
+	if cap(o.ordered) > 1024 {
+		t.Errorf("the lane of some 100 blocks has grown to %d", cap(o.ordered))
+	}
+}
+
+func TestPanicGivesTheSlabBack(t *testing.T) {
+	h := newRecorder(nil)
+	h.panics = true
+	pool := netx.NewSlabPool(64<<10, 1)
+	for range 3 { // the pool has one slab
+		near, far := pipe(t)
+		c := New(Config{Conn: near, Handler: h, PieceLength: testPiece, MaxMessage: wire.Limit(100), ReadPool: pool, WritePool: pool})
+		end := make(chan error, 1)
+		go func() { end <- c.Run(context.Background()) }()
+		far.WriteBuffers([][]byte{wire.Append(nil, wire.Message{Kind: wire.Choke})})
+		if err := <-end; !errors.Is(err, ErrPanic) {
+			t.Fatalf("ended with %v, want %v", err, ErrPanic)
+		}
+	}
+}
+
 func TestFinishWritesWhatIsQueued(t *testing.T) {
 	h := newRecorder(make([]byte, 40*16<<10))
 	c, far, end := connect(t, h)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/eddy-p2p/eddy/internal/drive/netx"
 	"github.com/eddy-p2p/eddy/internal/format/wire"
 )
 
@@ -18,18 +19,25 @@ func (c *Conn) read() error {
 		if err != nil {
 			return err
 		}
-		rest, err := c.parse(slab.Bytes[:n])
-		if err == nil && len(c.msgs) > 0 {
-			err = c.cfg.Handler.Receive(c, slab, c.msgs)
-		}
-		if err == nil {
-			err = c.keep(rest, len(slab.Bytes))
-		}
-		slab.Release()
-		if err != nil {
+		if err := c.handle(slab, n); err != nil {
 			return err
 		}
 	}
+}
+
+// handle hands over what one read brought. It gives the slab back even if that panics: there are few of them.
+func (c *Conn) handle(slab *netx.Slab, n int) error {
+	defer slab.Release()
+	rest, err := c.parse(slab.Bytes[:n])
+	if err != nil {
+		return err
+	}
+	if len(c.msgs) > 0 {
+		if err := c.cfg.Handler.Receive(c, slab, c.msgs); err != nil {
+			return err
+		}
+	}
+	return c.keep(rest, len(slab.Bytes))
 }
 
 // parse fills c.msgs with the whole messages of b and returns what is left.

@@ -10,7 +10,7 @@ import (
 const batchBlocks = 16
 
 // WriteSlab is the size of slab that holds a full batch: 16 blocks with the gaps for their headers.
-const WriteSlab = batchBlocks * (wire.PieceHeaderLen + 16<<10)
+const WriteSlab = batchBlocks * (orderedLen + 16<<10)
 
 // writeTimeout bounds one write of at most WriteSlab bytes and a few messages: a peer that takes less is not worth its slot.
 const writeTimeout = 2 * time.Minute
