@@ -91,8 +91,13 @@ func observe(t *testing.T, ctx context.Context, tor torrent, all []leecher) *obs
 	for _, l := range all {
 		l.Await(ctx, "ready")
 		c, err := dial(ctx, from, l.addr, tor)
-		if err != nil {
-			t.Fatalf("observing %s: %v", l.Name, err)
+		for err != nil { // a torrent that is still being opened turns peers away, who come again
+			select {
+			case <-time.After(50 * time.Millisecond):
+			case <-ctx.Done():
+				t.Fatalf("observing %s: %v", l.Name, err)
+			}
+			c, err = dial(ctx, from, l.addr, tor)
 		}
 		o.readers.Go(func() { o.read(c) })
 		t.Cleanup(func() { c.Close() })
