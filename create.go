@@ -40,6 +40,12 @@ type Source struct {
 	tree       *content.Tree
 }
 
+// Errors of Create, for errors.Is: links in a directory that it refuses.
+var (
+	ErrEscape = content.ErrEscape // leads outside of the directory
+	ErrCycle  = content.ErrCycle  // leads back to a directory above it
+)
+
 // Problem is something in a directory that could not be made part of a torrent.
 type Problem = content.Problem
 

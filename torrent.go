@@ -71,6 +71,10 @@ func (t *Torrent) Failed() <-chan struct{} { return t.t.Failed() }
 // Err returns why the torrent failed, nil while it did not.
 func (t *Torrent) Err() error { return t.t.Err() }
 
+// Recheck looks at every finished file, and fails the torrent with ErrSourceChanged where one is no longer what was verified.
+// What is sent is looked at anyway; call this now and then to notice while nobody asks for anything.
+func (t *Torrent) Recheck() { t.t.Recheck() }
+
 // Stats returns a snapshot.
 func (t *Torrent) Stats() Stats { return Stats(t.t.Stats()) }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"sort"
 
 	"github.com/eddy-p2p/eddy/storage"
@@ -34,6 +35,10 @@ func (t *Torrent) seal(i int) {
 		t.seals[i].Store(&s)
 	}
 }
+
+// Recheck looks at every finished file and fails the torrent with ErrSourceChanged where one is no longer what was verified.
+// Serving looks too; this notices while nobody asks.
+func (t *Torrent) Recheck() { t.fail(t.broken(0, math.MaxInt64)) }
 
 // broken returns an error when a finished file that holds bytes of [off, off+n) was touched since it was sealed. Asked after the bytes were
 // read, it makes sure that they are those which were verified: a changed source is an error of ours, and must not make
