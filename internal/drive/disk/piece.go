@@ -159,7 +159,7 @@ func (w *worker) verdict(t *Torrent, p *piece, digests bool) Result {
 		t.markDirty(p.index)
 	}
 	if p.err != nil && !r.OK {
-		r.Kind, r.Err = WriteFailed, p.err
+		r.Kind, r.Asked, r.Err = WriteFailed, true, p.err
 		return r
 	}
 	if r.OK && !digests {
@@ -180,7 +180,7 @@ func (w *worker) verdict(t *Torrent, p *piece, digests bool) Result {
 func (w *worker) unreadable(p *piece, r Result, err error) Result {
 	switch {
 	case p.err != nil:
-		r.Kind, r.Err = WriteFailed, p.err
+		r.Kind, r.Asked, r.Err = WriteFailed, true, p.err
 	case p.wrote || !storage.IsMissing(err):
 		r.Kind, r.Err = ReadFailed, err
 	}

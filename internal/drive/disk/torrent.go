@@ -39,6 +39,7 @@ type Result struct {
 	Piece   int        // -1 if not about a piece
 	File    int        // for Finished
 	OK      bool       // for Verified
+	Asked   bool       // for WriteFailed: it is the answer to Verify
 	Digests [][20]byte // SHA-1 of each 16 KiB block: for Verified if asked for, or if not OK
 	Err     error
 }
@@ -186,16 +187,30 @@ func (t *Torrent) Forget(piece int) {
 	t.d.worker(int32(piece)).queue.put(job{t: t, kind: jobForget, piece: int32(piece)})
 }
 
-// Finish gives file i of the storage its final name, in the background: making it durable may take a while. The Result
-// is Finished. Call it when every piece of the file is verified.
-func (t *Torrent) Finish(i int) {
-	f, ok := t.cfg.Store.(storage.Finisher)
-	if !ok {
-		t.cfg.Results(Result{Kind: Finished, Piece: -1, File: i})
-		return
+// Finish gives files of the storage their final names, one after the other in the background: making them durable may take
+// a while. A Result Finished follows for each. Call it when every piece of the files is verified. What was verified is
+// recorded first: a final name that no record knows would have its file hashed again after a kill.
+func (t *Torrent) Finish(files ...int) {
+	name := func(int) error { return nil }
+	if f, ok := t.cfg.Store.(storage.Finisher); ok {
+		name = f.FinishFile
 	}
-	t.d.commits.start(t, func() error { return f.FinishFile(i) }, func(err error) {
-		t.cfg.Results(Result{Kind: Finished, Piece: -1, File: i, Err: err})
+	t.d.commits.start(t, func() error {
+		if t.d.cfg.Progress != nil {
+			if err := t.commit(true); err != nil && t.failed() != nil {
+				name = func(int) error { return err }
+			}
+		}
+		for _, i := range files {
+			t.cfg.Results(Result{Kind: Finished, Piece: -1, File: i, Err: name(i)})
+		}
+		return nil
+	}, func(err error) {
+		if errors.Is(err, ErrStopped) {
+			for _, i := range files {
+				t.cfg.Results(Result{Kind: Finished, Piece: -1, File: i, Err: err})
+			}
+		}
 	})
 }
 
