@@ -3,6 +3,7 @@ package engine
 import (
 	"container/list"
 	"context"
+	"runtime/debug"
 	"sync"
 
 	"github.com/eddy-p2p/eddy/internal/drive/netx"
@@ -73,20 +74,33 @@ func (e *Engine) accept(ctx context.Context) error {
 
 // greet answers the handshake of an incoming connection and joins it to its torrent.
 func (e *Engine) greet(ctx context.Context, conn netx.Conn, leave func()) {
+	defer conn.Close()
+	defer func() {
+		if p := recover(); p != nil { // nothing of a torrent has seen the connection yet
+			e.panics.Add(1)
+			e.log.Error("internal error in a handshake", "peer", conn.RemoteAddr(), "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
 	var t *Torrent
+	var end func()
 	theirs, err := peer.Respond(conn, func(theirs wire.Handshake) (wire.Handshake, error) {
 		if t = e.lookup(theirs.InfoHash); t == nil || !t.accepting() {
 			return wire.Handshake{}, peer.ErrUnknownTorrent
 		}
+		if end = e.lease(t); end == nil {
+			return wire.Handshake{}, errFull
+		}
 		return e.handshake(theirs.InfoHash), nil
 	})
 	leave()
+	if end != nil {
+		defer end()
+	}
 	if err != nil {
 		e.log.Debug("incoming peer turned away", "peer", conn.RemoteAddr(), "err", err)
-		conn.Close()
 		return
 	}
-	t.talk(ctx, conn, theirs, false)
+	t.contain("talking with a peer", func() { t.talk(conn, theirs, false) })
 }
 
 // handshake is what we say of ourselves: BEP 10 and BEP 6.

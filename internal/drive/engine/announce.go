@@ -16,9 +16,6 @@ const (
 
 // announce tells the trackers of the torrent and takes the peers that they name, until ctx is done and they were told that we leave.
 func (t *Torrent) announce(ctx context.Context) {
-	if len(t.spec.Trackers) == 0 {
-		return
-	}
 	a, err := tracker.NewAnnouncer(tracker.AnnouncerConfig{
 		Transport: t.e.trackers, Tiers: t.spec.Trackers,
 		InfoHash: t.wireID, PeerID: t.e.peerID, Port: t.e.Addr().Port(), Key: t.e.key,
@@ -29,37 +26,38 @@ func (t *Torrent) announce(ctx context.Context) {
 		t.fail(err)
 		return
 	}
-	go t.reviewPeers(ctx, a)
+	t.mu.Lock()
+	t.seeking.trackers = a
+	t.mu.Unlock()
 	if err := a.Run(ctx); err != nil {
 		t.log.Warn("announcing", "err", err)
 	}
 }
 
-// reviewPeers tells the announcer when the torrent is complete, and when it wants more peers.
-func (t *Torrent) reviewPeers(ctx context.Context, a *tracker.Announcer) {
+// reviewRegularly has the torrents that could do with more peers ask for some, until ctx is done. One goroutine sees to
+// all of them.
+func (e *Engine) reviewRegularly(ctx context.Context) {
 	ticker := time.NewTicker(peerReview)
 	defer ticker.Stop()
-	done := t.done
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-done:
-			a.Completed()
-			done = nil
 		case <-ticker.C:
-			if t.lonely() {
-				a.WantPeers()
-			}
+		}
+		for _, t := range e.list() {
+			t.review()
 		}
 	}
 }
 
-// lonely reports whether the torrent could do with more peers: a seeder can be found by those who need it.
-func (t *Torrent) lonely() bool {
+// review asks the trackers for peers if the torrent has few. A seeder needs not ask: it can be found by those who need it.
+func (t *Torrent) review() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.links) < fewPeers && t.sw != nil && !t.sw.Complete()
+	if t.seeking.trackers != nil && len(t.links) < fewPeers && t.sw != nil && !t.sw.Complete() {
+		t.seeking.trackers.WantPeers()
+	}
 }
 
 // counters are what announces report (BEP 3).

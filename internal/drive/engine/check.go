@@ -27,7 +27,7 @@ func (t *Torrent) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening the files of %s: %w", t.name(), err)
 	}
-	t.store = store
+	t.content.store = store
 	if err := t.openRecord(); err != nil {
 		return err
 	}
@@ -36,8 +36,8 @@ func (t *Torrent) open(ctx context.Context) error {
 		return err
 	}
 	dt, err := t.e.disk.Open(disk.TorrentConfig{
-		Layout: t.layout, PieceHash: t.meta.Info.PieceHash, Store: store, Results: t.onResult,
-		ID: t.meta.ID, Have: have.Bytes(), Meta: t.vouch,
+		Layout: t.layout, PieceHash: t.spec.Meta.Info.PieceHash, Store: store, Results: t.onResult,
+		ID: t.spec.Meta.ID, Have: have.Bytes(), Meta: t.vouch,
 	})
 	if err != nil {
 		return err
@@ -48,7 +48,10 @@ func (t *Torrent) open(ctx context.Context) error {
 	if err := t.recheck(ctx, have, suspects); err != nil {
 		return err
 	}
-	if t.record != nil { // from here on a kill never costs more than the journal's pieces
+	t.mu.Lock()
+	t.progress.unchecked = false
+	t.mu.Unlock()
+	if t.content.record != nil { // from here on a kill never costs more than the journal's pieces
 		if err := dt.Flush(ctx); err != nil {
 			return fmt.Errorf("writing the resume record of %s: %w", t.name(), err)
 		}
@@ -81,7 +84,14 @@ func (t *Torrent) find() (have, suspects bits.Set, err error) {
 		return have, suspects, err
 	}
 	if !known { // existing data without a record is verified and reused
-		suspects.Fill()
+		for i := range n {
+			if !have.Has(i) { // what an interrupted check has found good stays good
+				suspects.Add(i)
+			}
+		}
+		t.mu.Lock()
+		t.progress.unchecked = true
+		t.mu.Unlock()
 	}
 	return have, suspects, t.dropAbsent(have, suspects)
 }
@@ -113,13 +123,13 @@ func (t *Torrent) recheck(ctx context.Context, have, suspects bits.Set) error {
 	return nil
 }
 
-// recall reads the resume record: what it vouches for goes to have, what only the journal names to suspects, as does all
-// of a finished file that was touched since.
+// recall reads the resume record: what it vouches for goes to have, what it cannot to suspects. known is whether there is a
+// record of a finished check.
 func (t *Torrent) recall(have, suspects bits.Set) (known bool, err error) {
-	if t.record == nil {
+	if t.content.record == nil {
 		return false, nil
 	}
-	rec, err := t.record.Load(t.meta.ID)
+	rec, err := t.content.record.Load(t.spec.Meta.ID)
 	if err != nil {
 		return false, fmt.Errorf("reading the resume record of %s: %w", t.name(), err)
 	}
@@ -142,28 +152,32 @@ func (t *Torrent) recall(have, suspects bits.Set) (known bool, err error) {
 			suspects.Add(i)
 		}
 	}
-	var stamps []Stamp
-	if len(rec.Meta) > 0 && json.Unmarshal(rec.Meta, &stamps) != nil {
-		stamps = nil
+	var said testimony
+	if len(rec.Meta) > 0 && json.Unmarshal(rec.Meta, &said) != nil {
+		said = testimony{}
 	}
+	t.doubt(said, have, suspects)
+	return rec.Known && !said.Unchecked, nil
+}
+
+// doubt suspects all of a finished file that was touched since the record was written, and what the record does not vouch for of
+// one that was not: it was never looked at, and taking it for bad would refuse to serve, or to reuse, complete content.
+func (t *Torrent) doubt(said testimony, have, suspects bits.Set) {
 	for i := range t.spec.Files {
 		now, final := t.stamp(i)
 		if !final {
 			continue
 		}
-		touched := i >= len(stamps) || stamps[i] != now
+		touched := i >= len(said.Files) || said.Files[i] != now
 		t.eachPiece(i, func(p int) {
 			if touched {
 				have.Remove(p)
 			}
-			// A piece of a finished file that the record does not vouch for was never looked at: the check that wrote the
-			// record was interrupted. Taking it for bad would refuse to serve, or to reuse, content that is complete.
 			if !have.Has(p) {
 				suspects.Add(p)
 			}
 		})
 	}
-	return true, nil
 }
 
 // dropAbsent removes from both sets the pieces of files that are not there.
@@ -172,7 +186,7 @@ func (t *Torrent) dropAbsent(have, suspects bits.Set) error {
 		if f.Pad || f.Length == 0 {
 			continue
 		}
-		st, err := t.store.Stat(i)
+		st, err := t.content.store.Stat(i)
 		if err != nil {
 			return fmt.Errorf("looking for existing data of %s: %w", t.name(), err)
 		}
@@ -207,10 +221,10 @@ func (t *Torrent) guard(have, wanted bits.Set) error {
 		return fmt.Errorf("%s in %s: %w", strings.Join(t.names(differ), ", "), t.spec.Root, ErrConflict)
 	}
 	for i := range differ {
-		if err := t.store.Unfinish(i); err != nil {
+		if err := t.content.store.Unfinish(i); err != nil {
 			return fmt.Errorf("setting %s aside for repair: %w", t.spec.Files[i].Path, err)
 		}
-		t.seals[i].Store(nil)
+		t.content.seals[i].Store(nil)
 	}
 	return t.checkSpace()
 }
@@ -229,7 +243,7 @@ func (t *Torrent) names(set map[int]bool) []string {
 }
 
 func (t *Torrent) checkSpace() error {
-	need, err := t.store.Required()
+	need, err := t.content.store.Required()
 	if err != nil {
 		return fmt.Errorf("looking at the files of %s: %w", t.name(), err)
 	}
@@ -290,7 +304,7 @@ func (t *Torrent) begin(have, wanted bits.Set) (ready []int, err error) {
 	defer t.mu.Unlock()
 	sw, err := swarm.New(swarm.Config{
 		Layout: t.layout, Have: have, Wanted: wanted, InfoHash: t.wireID, Sequential: t.spec.Sequential,
-		UploadRate: t.up, DownloadRate: t.down, Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+		UploadRate: t.limits.up, DownloadRate: t.limits.down, Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 	})
 	if err != nil {
 		return nil, err
@@ -299,6 +313,9 @@ func (t *Torrent) begin(have, wanted bits.Set) (ready []int, err error) {
 	p.verified, p.wanted = have.Clone(), wanted
 	p.left = make([]int, len(t.spec.Files))
 	for i := range t.spec.Files {
+		if t.wants(i) {
+			t.naming.wanted++
+		}
 		t.eachPiece(i, func(piece int) {
 			if !have.Has(piece) {
 				p.left[i]++
@@ -320,10 +337,9 @@ func (t *Torrent) begin(have, wanted bits.Set) (ready []int, err error) {
 	if p.state == Checking {
 		p.state = Downloading
 	}
-	t.timer = time.AfterFunc(time.Hour, t.tick)
-	t.timer.Stop()
+	t.alarm.timer = time.AfterFunc(time.Hour, t.tick)
+	t.alarm.timer.Stop()
 	t.sw = sw
-	t.drain(t.e.now())
 	return ready, nil
 }
 
@@ -339,13 +355,13 @@ func (t *Torrent) openRecord() error {
 	if err := os.MkdirAll(parent(path), 0o700); err != nil {
 		return fmt.Errorf("making the state directory: %w", err)
 	}
-	t.record, err = disk.OpenStore(path, t.log)
+	t.content.record, err = disk.OpenStore(path, t.log)
 	if errors.Is(err, disk.ErrInUse) {
 		return fmt.Errorf("%s in %s: %w", t.name(), t.spec.Root, ErrInUse)
 	}
 	if err != nil {
 		return fmt.Errorf("opening the resume record: %w", err)
 	}
-	t.e.records.set(t.meta.ID, t.record)
+	t.e.records.set(t.spec.Meta.ID, t.content.record)
 	return nil
 }

@@ -9,18 +9,19 @@ import (
 
 	"github.com/eddy-p2p/eddy/internal/drive/netx"
 	"github.com/eddy-p2p/eddy/internal/drive/peer"
+	"github.com/eddy-p2p/eddy/internal/drive/tracker"
 	"github.com/eddy-p2p/eddy/internal/format/wire"
 )
 
 // maxDialling bounds the connections that a torrent is setting up at once.
 const maxDialling = 20
 
-// wakeDialer makes dialPeers look at the book again.
-func (t *Torrent) wakeDialer() {
-	select {
-	case t.dial <- struct{}{}:
-	default:
-	}
+// seeking is how a torrent comes by its peers; guarded by Torrent.mu.
+type seeking struct {
+	ctx      context.Context    // nil before the torrent is in its swarm
+	dials    int                // connections being set up
+	timer    *time.Timer        // dials again when the next address falls due
+	trackers *tracker.Announcer // nil while not announced
 }
 
 // AddPeers offers addresses to connect to.
@@ -32,90 +33,113 @@ func (t *Torrent) AddPeers(addrs ...netip.AddrPort) {
 		}
 	}
 	if fresh {
-		t.wakeDialer()
+		t.dialDue()
 	}
 }
 
-// dialPeers keeps the torrent connected to known addresses until ctx is done. It returns when all connections have ended.
-func (t *Torrent) dialPeers(ctx context.Context) {
-	slots := make(chan struct{}, maxDialling)
-	for ctx.Err() == nil {
-		due, next := t.book.pick(t.e.wall(), t.room(cap(slots)-len(slots)))
-		for _, addr := range due {
-			slots <- struct{}{}
-			t.e.wg.Go(func() {
-				worked := t.connect(ctx, addr, func() { <-slots; t.wakeDialer() })
-				if !worked {
-					t.book.done(addr, t.e.wall(), false)
-				}
-			})
-		}
-		wait := time.Minute
-		if !next.IsZero() {
-			wait = max(time.Until(next), 50*time.Millisecond)
-		}
-		select {
-		case <-ctx.Done():
-		case <-t.dial:
-		case <-time.After(wait):
-		}
-	}
+// startDialling connects to known addresses from now on, until ctx is done.
+func (t *Torrent) startDialling(ctx context.Context) {
+	t.mu.Lock()
+	t.seeking.ctx = ctx
+	t.mu.Unlock()
+	t.dialDue()
 }
 
-// room is how many more connections to begin, at most n.
-func (t *Torrent) room(n int) int {
+// dialDue connects to addresses that are due, as far as there is room, and sets the timer for the next. To be called when there
+// may be more of either: so a torrent that knows nobody has neither goroutine nor timer for it.
+func (t *Torrent) dialDue() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.stopping || t.progress.err != nil {
-		return 0
+	d := &t.seeking
+	if d.ctx == nil || t.stopping || t.progress.err != nil {
+		return
 	}
-	return max(0, min(n, t.e.cfg.MaxPeers-len(t.links)))
+	room := min(maxDialling-d.dials, t.e.cfg.MaxPeers-len(t.links)-d.dials)
+	due, next := t.book.pick(t.e.wall(), max(room, 0))
+	for _, addr := range due {
+		d.dials++
+		t.talks.Go(func() { t.contain("connecting", func() { t.connect(d.ctx, addr) }) })
+	}
+	if next.IsZero() {
+		return
+	}
+	wait := max(time.Until(next), 50*time.Millisecond)
+	if d.timer == nil {
+		d.timer = time.AfterFunc(wait, func() { t.contain("connecting", t.dialDue) })
+	} else {
+		d.timer.Reset(wait)
+	}
 }
 
-// connect dials addr, shakes hands and runs the connection. ready is called when it no longer counts as being set up. It reports whether the
-// handshake was completed.
-func (t *Torrent) connect(ctx context.Context, addr netip.AddrPort, ready func()) bool {
-	conn, err := t.shake(ctx, addr)
+// connect dials addr, shakes hands and runs the connection until it ends.
+func (t *Torrent) connect(ctx context.Context, addr netip.AddrPort) {
+	end := t.e.lease(t)
+	if end == nil {
+		t.dialled(addr, errFull)
+		return
+	}
+	defer end()
+	conn, theirs, err := t.shake(ctx, addr)
+	t.dialled(addr, err)
+	if err == nil {
+		defer conn.Close()
+		t.talk(conn, theirs, true) // it tells the book when it has ended
+	}
+}
+
+// dialled notes that a connection is no longer being set up.
+func (t *Torrent) dialled(addr netip.AddrPort, err error) {
+	t.mu.Lock()
+	t.seeking.dials--
+	t.mu.Unlock()
 	if err != nil {
-		ready()
 		t.log.Debug("connecting", "peer", addr, "err", err)
-		return false
+		how := unreachable
+		if err == errFull {
+			how = fruitless
+		}
+		t.book.done(addr, t.e.wall(), how)
 	}
-	ready()
-	t.talk(ctx, conn.Conn, conn.theirs, true) // it tells the book when it has ended
-	return true
-}
-
-type shaken struct {
-	netx.Conn
-	theirs wire.Handshake
+	t.dialDue()
 }
 
 // shake sets up a connection and does the handshake.
-func (t *Torrent) shake(ctx context.Context, addr netip.AddrPort) (shaken, error) {
+func (t *Torrent) shake(ctx context.Context, addr netip.AddrPort) (netx.Conn, wire.Handshake, error) {
 	conn, err := t.e.dialer.Dial(ctx, addr)
 	if err != nil {
-		return shaken{}, err
+		return nil, wire.Handshake{}, err
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
 	theirs, err := peer.Initiate(conn, t.e.handshake(t.wireID))
-	stop()
 	if err != nil {
 		conn.Close()
-		return shaken{}, err
+		return nil, theirs, err
 	}
-	return shaken{conn, theirs}, nil
+	return conn, theirs, nil
 }
 
-// resolvePeers looks up the peers that the user named, and again every few minutes: names move.
+// resolveAgain is when the names of peers are looked up again: they move, and those that did not answer are given up.
+const resolveAgain = 2 * time.Minute
+
+// resolvePeers looks up the peers that the user named, and again every few minutes, until ctx is done.
 func (t *Torrent) resolvePeers(ctx context.Context) {
-	for _, hostport := range t.spec.Peers {
-		addr, err := t.resolve(ctx, hostport)
-		if err != nil {
-			t.log.Warn("looking up a peer", "peer", hostport, "err", err)
-			continue
+	ticker := time.NewTicker(resolveAgain)
+	defer ticker.Stop()
+	for {
+		for _, hostport := range t.spec.Peers {
+			addr, err := t.resolve(ctx, hostport)
+			if err != nil {
+				t.log.Warn("looking up a peer", "peer", hostport, "err", err)
+				continue
+			}
+			t.AddPeers(addr...)
 		}
-		t.AddPeers(addr...)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
 	}
 }
 

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,6 +55,9 @@ func (c *Config) validate() error {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
+	if len(c.PeerIDPrefix) > 12 {
+		return fmt.Errorf("peer id prefix %q leaves no room for chance", c.PeerIDPrefix)
+	}
 	if c.UploadLimit < 0 || c.DownloadLimit < 0 || c.MaxPeers < 1 || c.MaxConns < 1 {
 		return errors.New("limits of the engine must not be negative")
 	}
@@ -84,7 +89,7 @@ type Engine struct {
 	sendPool *netx.SlabPool
 	halfOpen halfOpen
 	records  records
-	panics   atomic.Int64 // that cost a connection
+	panics   atomic.Int64 // that cost a connection or a torrent
 
 	mu       sync.Mutex
 	torrents map[[20]byte]*Torrent
@@ -128,7 +133,7 @@ func New(cfg Config) (*Engine, error) {
 // Addr returns where peers can connect.
 func (e *Engine) Addr() netip.AddrPort { return e.ln.Addr() }
 
-// Run accepts peers and runs the torrents until ctx is done. It then lets each torrent take its leave, which takes at most
+// Run accepts peers and runs the torrents until ctx is done. It is called once. It then lets each torrent take its leave, which takes at most
 // 3 s, and returns nil, or the error that ended it early.
 func (e *Engine) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -144,16 +149,17 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	e.mu.Unlock()
 
-	go func() {
+	e.wg.Go(func() {
 		if err := e.accept(ctx); err != nil {
 			cancel(fmt.Errorf("accepting peers on %v: %w", e.Addr(), err))
 		}
-	}()
+	})
 	e.wg.Go(func() { e.shareRegularly(ctx) })
+	e.wg.Go(func() { e.reviewRegularly(ctx) })
 	<-ctx.Done()
 	e.ln.Close()
 	e.halfOpen.closeAll()
-	e.mu.Lock() // no torrent is launched from here on
+	e.mu.Lock() // who adds a torrent holds it: none is launched from here on
 	e.mu.Unlock()
 	e.wg.Wait()
 	e.trackers.Close()
@@ -193,33 +199,54 @@ func (e *Engine) Add(spec Spec) (*Torrent, error) {
 func (e *Engine) launch(t *Torrent) {
 	ctx := e.running
 	e.wg.Go(func() {
+		defer close(t.ends.gone) // after it was forgotten: it may be added again at once
 		t.run(ctx)
 		e.mu.Lock()
+		defer e.mu.Unlock()
 		delete(e.torrents, t.wireID)
 		e.share()
-		e.mu.Unlock()
 	})
 }
 
-// lookup returns the torrent that a handshake asks for.
+// forget takes out a torrent that Run has not launched, and never will.
+func (e *Engine) forget(t *Torrent) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.running == nil && e.torrents[t.wireID] == t {
+		delete(e.torrents, t.wireID)
+		close(t.ends.gone)
+	}
+}
+
+// list returns the torrents, in no order.
+func (e *Engine) list() []*Torrent {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Collect(maps.Values(e.torrents))
+}
+
+// lookup returns the torrent that a handshake asks for, or nil.
 func (e *Engine) lookup(infohash [20]byte) *Torrent {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.torrents[infohash]
 }
 
-// lease reserves one more connection of t; end gives it back.
-func (e *Engine) lease(t *Torrent) (end func(), ok bool) {
+// errFull turns a peer away for want of connections.
+var errFull = errors.New("too many connections")
+
+// lease reserves one more connection of t; end, nil if there is none, gives it back.
+func (e *Engine) lease(t *Torrent) (end func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.leases.Acquire(t.serial) {
-		return nil, false
+		return nil
 	}
 	return func() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		e.leases.Release(t.serial)
-	}, true
+	}
 }
 
 // now is the time that the brains know: since the engine's start.

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/core/swarm"
@@ -31,6 +32,7 @@ func (t *Torrent) drain(now time.Duration) {
 				t.touch(l)
 			}
 		case swarm.Verify:
+			t.progress.asked[int(a.Msg.Index)] = true
 			t.disk.Verify(int(a.Msg.Index), a.Digests)
 		case swarm.Close:
 			t.dismiss(a)
@@ -64,17 +66,16 @@ func (t *Torrent) dismiss(a swarm.Action) {
 	l.dismissed = true
 	if a.Ban {
 		t.session.banned++
-		t.book.ban(l.addr, l.peerID)
+		addrs := []netip.AddrPort{l.addr}
 		if l.listens.IsValid() && l.listens != l.addr {
-			t.book.ban(l.listens, l.peerID)
+			addrs = append(addrs, l.listens)
 		}
+		t.book.ban(l.peerID, l.near || l.addr.Addr().IsLoopback(), addrs...)
 		t.log.Warn("peer banned", "peer", l.addr, "client", l.client, "reason", a.Err)
-	}
-	if a.Ban {
 		l.conn.Close(a.Err)
-	} else {
-		l.conn.Finish(a.Err)
+		return
 	}
+	l.conn.Finish(a.Err)
 }
 
 // arm sets the timer for the brain's next deadline.
@@ -83,32 +84,33 @@ func (t *Torrent) arm(now time.Duration) {
 	if !ok {
 		at = 0
 	}
-	if at == t.armed || t.stopping {
+	if at == t.alarm.at || t.stopping {
 		return
 	}
-	t.armed = at
+	t.alarm.at = at
 	if at == 0 {
-		t.timer.Stop()
+		t.alarm.timer.Stop()
 		return
 	}
-	t.timer.Reset(max(at-now, 0))
+	t.alarm.timer.Reset(max(at-now, 0))
 }
 
 // tick runs when the timer fires.
 func (t *Torrent) tick() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.stopping {
-		return
+	t.alarm.at = 0
+	if !t.stopping {
+		t.tellLocked("keeping time", func(now time.Duration) { t.sw.Tick(now) })
 	}
-	now := t.e.now()
-	t.armed = 0
-	t.sw.Tick(now)
-	t.drain(now)
 }
 
 // onResult takes what a disk worker found. It is called from the worker.
 func (t *Torrent) onResult(r disk.Result) {
+	t.contain("hearing of the disk", func() { t.heed(r) })
+}
+
+func (t *Torrent) heed(r disk.Result) {
 	switch r.Kind {
 	case disk.Verified:
 		t.onVerdict(r)
@@ -128,17 +130,17 @@ func (t *Torrent) onResult(r disk.Result) {
 
 // onVerdict tells the brain about a piece, and gives complete files their final names.
 func (t *Torrent) onVerdict(r disk.Result) {
-	t.mu.Lock()
-	now := t.e.now()
-	t.sw.PieceDone(now, r.Piece, r.OK, r.Digests)
-	var ready []int
-	if r.OK {
-		ready = t.credit(r.Piece)
-	} else {
+	if !r.OK {
 		t.log.Warn("piece failed its hash check", "piece", r.Piece)
 	}
-	t.drain(now)
-	t.mu.Unlock()
+	var ready []int
+	t.tell("judging a piece", func(now time.Duration) {
+		delete(t.progress.asked, r.Piece)
+		t.sw.PieceDone(now, r.Piece, r.OK, r.Digests)
+		if r.OK && t.sw.Have().Has(r.Piece) {
+			ready = t.credit(r.Piece)
+		}
+	})
 	if len(ready) > 0 {
 		t.finish(ready)
 	}
@@ -168,45 +170,22 @@ func (t *Torrent) credit(piece int) (ready []int) {
 	return ready
 }
 
-// onWriteFailed pauses on a full disk and fails on anything else. The piece is fetched again; nobody is blamed.
+// onWriteFailed pauses on a full disk and fails on anything else. The piece is fetched again; nobody is blamed. The disk reports a
+// failed write once when it happens, and again where a verdict on the piece is awaited: only one of them may tell the brain,
+// or it would drop the piece's next attempt with the first.
 func (t *Torrent) onWriteFailed(r disk.Result) {
 	if !errors.Is(r.Err, storage.ErrNoSpace) {
 		t.fail(fmt.Errorf("writing piece %d of %s: %w", r.Piece, t.name(), r.Err))
 		return
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := t.e.now()
-	if t.progress.state != Paused {
-		t.progress.state = Paused
-		t.progress.problem = fmt.Sprintf("disk full at %s: free some space and the transfer goes on by itself", t.spec.Root)
-		t.log.Warn("paused", "reason", t.progress.problem)
-		t.sw.SetPaused(now, true)
-		time.AfterFunc(spaceRetry, t.retrySpace)
-	}
-	t.disk.Forget(r.Piece)
-	t.sw.PieceLost(now, r.Piece)
-	t.drain(now)
-}
-
-// spaceRetry is how often a torrent that ran out of disk looks for space.
-const spaceRetry = 2 * time.Second
-
-// retrySpace goes on once there is room for a few pieces.
-func (t *Torrent) retrySpace() {
-	free, err := storage.FreeSpace(t.spec.Root)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.stopping || t.progress.state != Paused {
-		return
-	}
-	if err != nil || int64(free) < min(4*t.layout.PieceLength, t.progress.total-t.progress.bytes) {
-		time.AfterFunc(spaceRetry, t.retrySpace)
-		return
-	}
-	t.progress.state, t.progress.problem = Downloading, ""
-	t.log.Info("there is space again, going on")
-	now := t.e.now()
-	t.sw.SetPaused(now, false)
-	t.drain(now)
+	t.tell("losing a piece", func(now time.Duration) {
+		t.pause(now)
+		if r.Asked {
+			delete(t.progress.asked, r.Piece)
+		}
+		if !t.progress.asked[r.Piece] {
+			t.disk.Forget(r.Piece)
+			t.sw.PieceLost(now, r.Piece)
+		}
+	})
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"fmt"
 	"net/netip"
-	"time"
 
 	"github.com/eddy-p2p/eddy/internal/format/wire"
 )
@@ -15,15 +14,16 @@ const requestQueue = 2000
 func (t *Torrent) introduce(l *link) {
 	h := wire.ExtHandshake{
 		Client: t.e.cfg.ClientName, Port: t.e.Addr().Port(), Reqq: requestQueue,
-		YourIP: l.addr.Addr(), MetadataSize: int64(len(t.meta.InfoBytes)),
-		UploadOnly: t.sw.Complete(), // BEP 21: a seed that hands out its pieces one by one does not look like one
+		YourIP: l.addr.Addr(), MetadataSize: int64(len(t.spec.Meta.InfoBytes)),
+		// Not UploadOnly (BEP 21), although we may be a seed: one that hands its pieces out one by one shows none at first, and
+		// libtorrent leaves peers which have nothing and want nothing.
 	}
 	l.conn.Send(&wire.Message{Kind: wire.Extended, ExtID: 0, Payload: wire.AppendExtHandshake(nil, h)})
-	l.conn.Flush()
+	t.touch(l)
 }
 
 // hear takes an extended message (BEP 10); t.mu is held. Extensions that we did not offer are ignored.
-func (t *Torrent) hear(now time.Duration, l *link, m *wire.Message) error {
+func (t *Torrent) hear(l *link, m *wire.Message) error {
 	if m.ExtID != 0 {
 		return nil
 	}
@@ -31,19 +31,22 @@ func (t *Torrent) hear(now time.Duration, l *link, m *wire.Message) error {
 	if err != nil {
 		return fmt.Errorf("extended handshake: %w", err)
 	}
-	l.client = h.Client
-	if h.UploadOnly {
-		l.giver = true
+	if h.Client != "" {
+		l.client = h.Client
+	}
+	if !l.met { // one that says so later has become complete: a copy
+		l.met, l.giver = true, h.UploadOnly
 	}
 	if h.Reqq > 0 {
 		t.sw.SetReqQ(l.id, h.Reqq)
 	}
 	if h.Port != 0 && !l.listens.IsValid() {
-		l.listens = netip.AddrPortFrom(l.addr.Addr(), h.Port)
-		if t.book.refuses(l.listens, l.peerID) {
+		listens := netip.AddrPortFrom(l.addr.Addr(), h.Port)
+		if t.book.refuses(listens, l.peerID) {
 			return errBanned
 		}
-		t.book.claim(l.listens)
+		t.book.claim(listens)
+		l.listens = listens
 	}
 	return nil
 }

@@ -10,21 +10,48 @@ import (
 
 	"github.com/eddy-p2p/eddy/internal/drive/disk"
 	"github.com/eddy-p2p/eddy/metainfo"
+	"github.com/eddy-p2p/eddy/storage"
 )
+
+// naming is the giving of final names; guarded by Torrent.mu.
+type naming struct {
+	wanted int   // files that must get their final name
+	named  int   // of them, those that have it
+	ready  []int // complete files that wait for it
+	out    int   // files that the disk package is at
+}
+
+// next returns the files to hand to the disk package: one batch at a time, so that a torrent of a hundred thousand small files
+// does not have as many system calls under way.
+func (n *naming) next() []int {
+	if n.out > 0 {
+		return nil
+	}
+	batch := n.ready
+	n.ready, n.out = nil, len(batch)
+	return batch
+}
 
 // finish asks for the final names of complete files. Making their bytes durable first may take a while: the disk package does it in the
 // background, and onFinished hears of it.
 func (t *Torrent) finish(files []int) {
+	var ready []int
 	for _, i := range files {
-		if t.spec.ReadOnly {
-			t.onFinished(disk.Result{File: i})
-		} else {
-			t.disk.Finish(i)
+		// Those that had it when we came need no second look.
+		if seal := t.content.seals[i].Load(); !t.spec.ReadOnly && (seal == nil || seal.Size != t.spec.Files[i].Length) {
+			ready = append(ready, i)
 		}
 	}
-	if len(files) == 0 {
-		t.settle()
+	t.mu.Lock()
+	n := &t.naming
+	n.named += len(files) - len(ready)
+	n.ready = append(n.ready, ready...)
+	batch := n.next()
+	t.mu.Unlock()
+	if len(batch) > 0 {
+		t.disk.Finish(batch...)
 	}
+	t.settle()
 }
 
 // onFinished counts the files that have their final name.
@@ -35,8 +62,14 @@ func (t *Torrent) onFinished(r disk.Result) {
 	}
 	t.seal(r.File)
 	t.mu.Lock()
-	t.progress.named++
+	n := &t.naming
+	n.named++
+	n.out--
+	batch := n.next()
 	t.mu.Unlock()
+	if len(batch) > 0 {
+		t.disk.Finish(batch...)
+	}
 	t.settle()
 }
 
@@ -45,31 +78,42 @@ func (t *Torrent) settle() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := &t.progress
-	if p.named < t.wantedFiles() || p.bytes < p.total || p.err != nil || p.state == Seeding {
+	if t.naming.named < t.naming.wanted || p.bytes < p.total || p.err != nil || p.state == Seeding {
 		return
 	}
-	p.state = Seeding
-	close(t.done)
+	p.state, p.problem = Seeding, "" // also if it was paused: what came after the disk was full was enough
+	close(t.ends.done)
+	if t.seeking.trackers != nil {
+		t.seeking.trackers.Completed()
+	}
 }
 
-// wantedFiles counts the files that must get their final name.
-func (t *Torrent) wantedFiles() int {
-	n := 0
-	for i := range t.spec.Files {
-		if t.wants(i) {
-			n++
+// testimony is our part of the resume record.
+type testimony struct {
+	Files     []Stamp // of each file that was complete; the zero value for others
+	Unchecked bool    // the first look at existing data was not at its end
+}
+
+// vouch describes the complete files as they were when they were verified, so that the next run sees whether they were
+// touched since. It is asked before they get their final names, which change nothing of it.
+func (t *Torrent) vouch() []byte {
+	t.mu.Lock()
+	said := testimony{Files: make([]Stamp, len(t.spec.Files)), Unchecked: t.progress.unchecked}
+	var whole []int // complete, but without their final name
+	for i := range said.Files {
+		if seal := t.content.seals[i].Load(); seal != nil {
+			said.Files[i] = *seal
+		} else if t.progress.left != nil && t.progress.left[i] == 0 && !t.spec.Files[i].Pad {
+			whole = append(whole, i)
 		}
 	}
-	return n
-}
-
-// vouch describes the finished files, so that the next run sees whether they were touched since.
-func (t *Torrent) vouch() []byte {
-	stamps := make([]Stamp, len(t.spec.Files))
-	for i := range t.spec.Files {
-		stamps[i], _ = t.stamp(i)
+	t.mu.Unlock()
+	for _, i := range whole {
+		if st, err := t.content.store.Stat(i); err == nil && st.State != storage.FileAbsent {
+			said.Files[i] = stampOf(st)
+		}
 	}
-	meta, err := json.Marshal(stamps)
+	meta, err := json.Marshal(said)
 	if err != nil { // of numbers: cannot be
 		return nil
 	}
@@ -124,7 +168,7 @@ func (t *Torrent) recordPath() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256([]byte(t.meta.ID.String() + "\x00" + t.Path() + "\x00" + root))
+	sum := sha256.Sum256([]byte(t.spec.Meta.ID.String() + "\x00" + t.Path() + "\x00" + root))
 	return filepath.Join(t.e.cfg.StateDir, "transfers", hex.EncodeToString(sum[:16])+".db"), nil
 }
 

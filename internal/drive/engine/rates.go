@@ -1,10 +1,7 @@
 package engine
 
 import (
-	"cmp"
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/core/session"
@@ -54,11 +51,15 @@ func (t *Torrent) demand() (up, down session.Demand) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	up.Want, down.Want = -1, -1
-	if t.sw == nil {
-		return up, down
+	switch {
+	case t.sw == nil:
+	case len(t.links) == 0: // the brain's clock stands still, and its rates with it
+		up.Want, down.Want = 0, 0
+	default:
+		downRate, upRate := t.sw.Rates()
+		up.Want, down.Want = want(upRate, t.limits.up), want(downRate, t.limits.down)
 	}
-	downRate, upRate := t.sw.Rates()
-	return session.Demand{Want: want(upRate, t.up)}, session.Demand{Want: want(downRate, t.down)}
+	return up, down
 }
 
 func want(rate, limit int64) int64 {
@@ -72,18 +73,14 @@ func want(rate, limit int64) int64 {
 func (t *Torrent) limit(up, down int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.up == up && t.down == down {
+	if t.limits.up == up && t.limits.down == down {
 		return
 	}
-	t.up, t.down = up, down
-	if t.sw != nil && !t.stopping {
-		now := t.e.now()
-		t.sw.SetRates(now, up, down)
-		t.drain(now)
+	t.limits.up, t.limits.down = up, down
+	if !t.stopping {
+		t.tellLocked("changing limits", func(now time.Duration) { t.sw.SetRates(now, up, down) })
 	}
 }
 
 // wall is the time of day, for what outlives a run or is compared with other clocks.
 func (e *Engine) wall() time.Time { return time.Now() }
-
-func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -20,19 +20,23 @@ func (t *Torrent) stamp(i int) (Stamp, bool) {
 	if t.spec.Files[i].Pad {
 		return Stamp{}, false
 	}
-	st, err := t.store.Stat(i)
+	st, err := t.content.store.Stat(i)
 	if err != nil || st.State != storage.FileFinal {
 		return Stamp{}, false
 	}
-	return Stamp{Size: st.Size, MTime: st.ModTime.UnixNano(), Inode: st.Inode}, true
+	return stampOf(st), true
 }
 
-// seal remembers how file i looks now that its content is known to be good.
+func stampOf(st storage.FileStat) Stamp {
+	return Stamp{Size: st.Size, MTime: st.ModTime.UnixNano(), Inode: st.Inode}
+}
+
+// seal remembers how file i looks, before it is checked or once it has its final name: whatever changes from then on is noticed.
 func (t *Torrent) seal(i int) {
 	if t.spec.Complete {
-		t.seals[i].Store(&t.spec.Stamps[i])
+		t.content.seals[i].Store(&t.spec.Stamps[i])
 	} else if s, final := t.stamp(i); final {
-		t.seals[i].Store(&s)
+		t.content.seals[i].Store(&s)
 	}
 }
 
@@ -46,7 +50,7 @@ func (t *Torrent) Recheck() { t.fail(t.broken(0, math.MaxInt64)) }
 func (t *Torrent) broken(off, n int64) error {
 	files := t.spec.Files
 	for i := sort.Search(len(files), func(i int) bool { return files[i].Offset+files[i].Length > off }); i < len(files) && files[i].Offset < off+n; i++ {
-		want := t.seals[i].Load()
+		want := t.content.seals[i].Load()
 		if want == nil || files[i].Pad {
 			continue
 		}

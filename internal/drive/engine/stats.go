@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"cmp"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -55,14 +58,14 @@ type Stats struct {
 
 // Stats returns a snapshot.
 func (t *Torrent) Stats() Stats {
-	known, _ := t.book.size()
+	known := t.book.size()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := &t.progress
 	s := Stats{
 		State: p.state, Problem: p.problem, TrackerProblem: p.tracker,
 		Size: t.layout.Size, Wanted: p.total, Have: p.bytes, Checked: p.checked, Pieces: t.layout.NumPieces(),
-		Banned: t.session.banned, Copies: len(t.copied), Known: known,
+		Banned: t.session.banned, Copies: len(t.session.copied), Known: known,
 		Started: p.since, Completed: p.finished, Elapsed: time.Since(p.since),
 	}
 	if !p.finished.IsZero() {
@@ -73,7 +76,9 @@ func (t *Torrent) Stats() Stats {
 	}
 	sw := t.sw.Stats()
 	s.PiecesHave = p.verified.Count()
-	s.DownRate, s.UpRate = sw.DownRate, sw.UpRate
+	if len(t.links) > 0 { // without peers the brain's clock stands still, and its rates with it
+		s.DownRate, s.UpRate = sw.DownRate, sw.UpRate
+	}
 	s.Downloaded, s.Uploaded, s.Wasted, s.HashFailures = sw.Downloaded, sw.Uploaded, sw.Wasted, sw.HashFailures
 	s.Peers = len(t.links)
 	s.Contributors = len(t.session.contributors)
@@ -96,8 +101,20 @@ func (t *Torrent) Stats() Stats {
 
 // account remembers what a leaving connection did; t.mu is held.
 func (t *Torrent) account(l *link) {
-	if ps, ok := t.sw.PeerStats(l.id); ok && ps.Downloaded > 0 {
+	if t.sw == nil {
+		return
+	}
+	ps, _ := t.sw.PeerStats(l.id)
+	if ps.Downloaded > 0 {
 		t.session.contributors[l.peerID] = true
+	}
+	switch {
+	case ps.Complete && t.sw.Complete():
+		l.worth = needless
+	case ps.Downloaded+ps.Uploaded > 0:
+		l.worth = worthwhile
+	default:
+		l.worth = fruitless
 	}
 }
 
@@ -128,9 +145,11 @@ func (t *Torrent) Peers() []PeerStats {
 		return nil
 	}
 	out := make([]PeerStats, 0, len(t.links))
-	for _, id := range sortedKeys(t.links) {
-		l := t.links[id]
-		ps, ok := t.sw.PeerStats(id)
+	links := slices.SortedFunc(maps.Values(t.links), func(a, b *link) int {
+		return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.id, b.id))
+	})
+	for _, l := range links {
+		ps, ok := t.sw.PeerStats(l.id)
 		if !ok {
 			continue
 		}

@@ -36,64 +36,79 @@ type Spec struct {
 
 // Torrent is one running torrent. Its methods may be called from any goroutine.
 type Torrent struct {
-	e      *Engine
-	spec   Spec
-	meta   *metainfo.MetaInfo
-	layout metainfo.Layout
-	wireID [20]byte
-	serial int // among the engine's torrents
-	log    *slog.Logger
-	book   *book
-	store  *storage.Files          // set before the brain exists
-	record *disk.Store             // resume record; nil = none
-	seals  []atomic.Pointer[Stamp] // of each finished file: what is served must not have been touched since
+	e       *Engine
+	spec    Spec
+	layout  metainfo.Layout
+	wireID  [20]byte
+	serial  int // among the engine's torrents
+	log     *slog.Logger
+	book    *book
+	content content
+	ends    ends
+	talks   sync.WaitGroup // attempts to connect, and connections: they use the files
 
-	done   chan struct{} // closed when all that is wanted has its final name
-	failed chan struct{} // closed when err is set
-	quit   chan struct{} // closed by Close
-	gone   chan struct{} // closed when run has returned
-	dial   chan struct{} // capacity 1: there may be somebody to connect to
-
-	quitOnce sync.Once
-	talks    sync.WaitGroup // connections that use the files
-
-	mu       sync.Mutex // guards all below
-	sw       *swarm.Swarm
+	mu       sync.Mutex   // guards all below
+	sw       *swarm.Swarm // nil before the check is done, and after an internal error
 	disk     *disk.Torrent
-	timer    *time.Timer
-	armed    time.Duration // when the timer fires; 0 = it does not
+	alarm    alarm
 	links    map[swarm.Peer]*link
 	byID     map[[20]byte]*link
-	nextID   swarm.Peer
 	dirty    []*link
 	stopping bool
-	up, down int64 // limits, bytes/s; 0 = none
+	seeking  seeking
+	limits   struct{ up, down int64 }
 	progress progress
+	naming   naming
+	space    shortage
 	session  tally
-	copied   map[[20]byte]bool // peers that became complete while connected
+}
+
+// content is where a torrent's bytes are. Set before the brain exists.
+type content struct {
+	store  *storage.Files
+	record *disk.Store             // resume record; nil = none
+	seals  []atomic.Pointer[Stamp] // of each finished file: what is served must not have been touched since
+}
+
+// ends are what is closed, once each, as a torrent's life goes on.
+type ends struct {
+	done   chan struct{} // all that is wanted has its final name
+	failed chan struct{} // progress.err is set
+	quit   chan struct{} // Close was called
+	gone   chan struct{} // run has returned, or will never begin
+	once   sync.Once     // for quit
+	cancel atomic.Pointer[context.CancelCauseFunc]
+}
+
+// alarm calls tick at the brain's next deadline; guarded by Torrent.mu.
+type alarm struct {
+	timer *time.Timer
+	at    time.Duration // when it goes off; 0 = it does not
 }
 
 // progress is how far a torrent is; guarded by Torrent.mu.
 type progress struct {
-	state    State
-	problem  string        // why paused
-	err      error         // why failed
-	checked  int64         // bytes looked at while checking
-	verified bits.Set      // a copy of the brain's, as it was announced to readers
-	wanted   bits.Set      // pieces; the zero value before the brain exists
-	left     []int         // pieces that file i still misses
-	named    int           // wanted files that have their final name
-	bytes    int64         // verified among the wanted
-	total    int64         // wanted
-	news     chan struct{} // closed and replaced when a piece was verified
-	since    time.Time
-	finished time.Time
-	tracker  string
+	state     State
+	problem   string        // why paused
+	err       error         // why failed
+	unchecked bool          // data without a record is being looked at for the first time
+	checked   int64         // bytes looked at while checking
+	asked     map[int]bool  // pieces whose verdict is awaited of the disk
+	verified  bits.Set      // a copy of the brain's, as it was announced to readers
+	wanted    bits.Set      // pieces; the zero value before the brain exists
+	left      []int         // pieces that file i still misses
+	bytes     int64         // verified among the wanted
+	total     int64         // wanted
+	news      chan struct{} // closed and replaced when a piece was verified
+	since     time.Time
+	finished  time.Time
+	tracker   string
 }
 
 // tally sums what gone connections did; guarded by Torrent.mu.
 type tally struct {
 	contributors map[[20]byte]bool
+	copied       map[[20]byte]bool // peers that became complete while connected
 	banned       int
 }
 
@@ -103,65 +118,75 @@ func newTorrent(e *Engine, spec Spec) (*Torrent, error) {
 		return nil, ErrV2Only
 	}
 	t := &Torrent{
-		e: e, spec: spec, meta: spec.Meta, layout: info.Layout(), wireID: spec.Meta.ID.V1,
+		e: e, spec: spec, layout: info.Layout(), wireID: spec.Meta.ID.V1,
 		log: e.log.With("torrent", info.Name), book: newBook(),
-		done: make(chan struct{}), failed: make(chan struct{}), quit: make(chan struct{}), gone: make(chan struct{}),
-		dial:  make(chan struct{}, 1),
-		links: make(map[swarm.Peer]*link), byID: make(map[[20]byte]*link), copied: make(map[[20]byte]bool),
+		links: make(map[swarm.Peer]*link), byID: make(map[[20]byte]*link),
 	}
-	t.progress = progress{state: Checking, news: make(chan struct{}), since: time.Now()}
-	t.seals = make([]atomic.Pointer[Stamp], len(spec.Files))
-	t.session.contributors = make(map[[20]byte]bool)
+	t.ends.done, t.ends.failed = make(chan struct{}), make(chan struct{})
+	t.ends.quit, t.ends.gone = make(chan struct{}), make(chan struct{})
+	t.progress = progress{state: Checking, asked: make(map[int]bool), news: make(chan struct{}), since: time.Now()}
+	t.content.seals = make([]atomic.Pointer[Stamp], len(spec.Files))
+	t.session.contributors, t.session.copied = make(map[[20]byte]bool), make(map[[20]byte]bool)
 	return t, nil
 }
 
 // run is the life of a torrent: check what is there, join the swarm, leave it. It returns when ctx is done, the torrent is
 // closed, or it failed.
 func (t *Torrent) run(ctx context.Context) {
-	defer close(t.gone)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go func() {
-		select {
-		case <-t.quit:
-			cancel(ErrClosed)
-		case <-t.failed:
-			cancel(t.Err())
-		case <-ctx.Done():
-		}
-	}()
-	if err := t.open(ctx); err != nil {
-		t.fail(err)
-	} else {
-		t.mingle(ctx)
+	t.ends.cancel.Store(&cancel)
+	select { // closed, perhaps, before cancel was there to be called
+	case <-t.ends.quit:
+		cancel(ErrClosed)
+	default:
 	}
-	t.shut()
+	t.contain("running", func() {
+		if err := t.open(ctx); err != nil {
+			t.fail(err)
+		} else {
+			t.mingle(ctx)
+		}
+	})
+	cancel(nil) // for the connections, if that panicked
+	t.hangUp(context.Cause(ctx))
+	t.talks.Wait()
+	t.contain("closing", t.shut)
 }
 
-// mingle is the time in the swarm: it announces, connects and commits until ctx is done.
+// mingle is the time in the swarm: it announces, connects and serves until ctx is done. A torrent without peers needs no
+// goroutine besides this one.
 func (t *Torrent) mingle(ctx context.Context) {
-	var wg sync.WaitGroup
-	wg.Go(func() { t.announce(ctx) })
-	wg.Go(func() { t.dialPeers(ctx) })
-	wg.Go(func() { t.resolvePeers(ctx) })
-	<-ctx.Done()
-	t.mu.Lock()
-	t.stopping = true
-	for _, l := range t.links {
-		l.conn.Finish(context.Cause(ctx))
+	stop := context.AfterFunc(ctx, func() { t.hangUp(context.Cause(ctx)) })
+	defer stop()
+	t.startDialling(ctx)
+	if len(t.spec.Peers) > 0 {
+		t.talks.Go(func() { t.contain("looking up peers", func() { t.resolvePeers(ctx) }) })
 	}
-	t.mu.Unlock()
-	wg.Wait()
-	t.talks.Wait()
+	if len(t.spec.Trackers) > 0 {
+		t.announce(ctx)
+	}
+	<-ctx.Done()
+}
+
+// hangUp lets all connections end, once what is queued for them is written, and nothing new begin.
+func (t *Torrent) hangUp(cause error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stopping = true
+	for _, timer := range []*time.Timer{t.alarm.timer, t.seeking.timer, t.space.timer} {
+		if timer != nil {
+			timer.Stop()
+		}
+	}
+	for _, l := range t.links {
+		l.conn.Finish(cause)
+	}
 }
 
 // shut writes down what was reached and lets go of files.
 func (t *Torrent) shut() {
 	t.mu.Lock()
-	t.stopping = true
-	if t.timer != nil {
-		t.timer.Stop()
-	}
 	dt := t.disk
 	t.mu.Unlock()
 	if dt != nil {
@@ -172,14 +197,14 @@ func (t *Torrent) shut() {
 		cancel()
 		dt.Close()
 	}
-	if t.record != nil {
-		t.e.records.set(t.meta.ID, nil)
-		if err := t.record.Close(); err != nil {
+	if c := &t.content; c.record != nil {
+		t.e.records.set(t.spec.Meta.ID, nil)
+		if err := c.record.Close(); err != nil {
 			t.log.Warn("closing the resume record", "err", err)
 		}
 	}
-	if t.store != nil {
-		if err := t.store.Close(); err != nil {
+	if t.content.store != nil {
+		if err := t.content.store.Close(); err != nil {
 			t.log.Warn("closing files", "err", err)
 		}
 	}
@@ -187,13 +212,12 @@ func (t *Torrent) shut() {
 
 // Close leaves the swarm, and returns when all is written down.
 func (t *Torrent) Close() error {
-	t.quitOnce.Do(func() { close(t.quit) })
-	t.e.mu.Lock()
-	started := t.e.running != nil
-	t.e.mu.Unlock()
-	if started {
-		<-t.gone
+	t.ends.once.Do(func() { close(t.ends.quit) })
+	if cancel := t.ends.cancel.Load(); cancel != nil {
+		(*cancel)(ErrClosed)
 	}
+	t.e.forget(t)
+	<-t.ends.gone
 	return nil
 }
 
@@ -204,12 +228,20 @@ func (t *Torrent) fail(err error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.failLocked(err)
+}
+
+// failLocked is fail for those who hold t.mu.
+func (t *Torrent) failLocked(err error) {
 	if t.progress.err != nil || t.stopping {
 		return
 	}
 	t.progress.err, t.progress.state, t.progress.problem = err, Failed, err.Error()
-	close(t.failed)
+	close(t.ends.failed)
 	t.log.Error("torrent failed", "err", err)
+	if cancel := t.ends.cancel.Load(); cancel != nil {
+		(*cancel)(err)
+	}
 }
 
 // Err returns why the torrent failed, nil while it did not.
@@ -220,16 +252,16 @@ func (t *Torrent) Err() error {
 }
 
 // Done is closed when every wanted file is verified and has its final name.
-func (t *Torrent) Done() <-chan struct{} { return t.done }
+func (t *Torrent) Done() <-chan struct{} { return t.ends.done }
 
 // Failed is closed when the torrent has failed; Err says why.
-func (t *Torrent) Failed() <-chan struct{} { return t.failed }
+func (t *Torrent) Failed() <-chan struct{} { return t.ends.failed }
 
 // Gone is closed when the torrent has left the swarm and written everything down.
-func (t *Torrent) Gone() <-chan struct{} { return t.gone }
+func (t *Torrent) Gone() <-chan struct{} { return t.ends.gone }
 
 // Meta returns the torrent's metainfo.
-func (t *Torrent) Meta() *metainfo.MetaInfo { return t.meta }
+func (t *Torrent) Meta() *metainfo.MetaInfo { return t.spec.Meta }
 
 // Path is where the content is, or will be.
 func (t *Torrent) Path() string {
@@ -237,17 +269,17 @@ func (t *Torrent) Path() string {
 		return t.spec.Content
 	}
 	name := t.spec.Files[0].Path
-	if t.meta.MultiFile {
+	if t.spec.Meta.MultiFile {
 		name, _, _ = strings.Cut(name, "/")
 	}
 	return filepath.Join(t.spec.Root, filepath.FromSlash(name))
 }
 
-func (t *Torrent) name() string { return t.meta.Info.Name }
+func (t *Torrent) name() string { return t.spec.Meta.Info.Name }
 
 // accepting reports whether peers may join.
 func (t *Torrent) accepting() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.sw != nil && !t.stopping && t.progress.err == nil && len(t.links) < t.e.cfg.MaxPeers
+	return t.sw != nil && !t.stopping && t.progress.err == nil
 }
