@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -19,9 +21,9 @@ import (
 type Stdio struct {
 	Args    []string // without the program's name
 	In      io.Reader
-	Out     io.Writer // the result
-	Err     io.Writer // progress, logs, errors
-	Getenv  func(string) string
+	Out     io.Writer        // the result
+	Err     io.Writer        // progress, logs, errors
+	Environ []string         // NAME=VALUE; the last of a name counts
 	Signals <-chan os.Signal // nil = none come
 }
 
@@ -37,6 +39,8 @@ type invocation struct {
 
 	mu     sync.Mutex
 	status func() string // what USR1 prints; set by commands that run long
+
+	completed completions // peers that told the embedded tracker that they are complete
 }
 
 // longRunning marks commands whose JSON is a line an event with "exit" as the last, not one document.
@@ -48,7 +52,7 @@ func Main() int {
 	signal.Ignore(syscall.SIGPIPE)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, watchedSignals...)
-	return Run(context.Background(), Stdio{os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv, signals})
+	return Run(context.Background(), Stdio{os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ(), signals})
 }
 
 // Run executes one command line and returns its exit code. It ends at the first SIGINT or SIGTERM on io.Signals, or when ctx
@@ -112,6 +116,12 @@ Settings: a flag, else the environment (EDDY_LOG_FORMAT, EDDY_GET_LIMIT_UP), els
 		cmd.Args = func(cmd *cobra.Command, args []string) error { return asUsage(cmd, checkArgs(cmd, args)) }
 		root.AddCommand(cmd)
 	}
+	root.InitDefaultHelpCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "help" {
+			cmd.Short = "print the help of a command"
+		}
+	}
 	return root
 }
 
@@ -133,10 +143,12 @@ func (inv *invocation) prepare(cmd *cobra.Command) error {
 
 // getenv reads the environment of this run.
 func (inv *invocation) getenv(name string) string {
-	if inv.Getenv == nil {
-		return ""
+	for _, variable := range slices.Backward(inv.Environ) {
+		if value, found := strings.CutPrefix(variable, name+"="); found {
+			return value
+		}
 	}
-	return inv.Getenv(name)
+	return ""
 }
 
 // asUsage gives an error of cobra's parsing the usage code and the next step.
@@ -148,6 +160,21 @@ func asUsage(cmd *cobra.Command, err error) error {
 	return &Failure{
 		What: "reading the command line of", Target: cmd.CommandPath(), Cause: err,
 		Hint: "see " + cmd.CommandPath() + " --help", Code: exitUsage,
+	}
+}
+
+// wantArgs is the argument check of a command that takes what names lists, like "TORRENT PATH"; names that end in "..." take
+// one or more.
+func wantArgs(names string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		n := len(strings.Fields(names))
+		switch {
+		case len(args) == n, len(args) > n && strings.HasSuffix(names, "..."):
+			return nil
+		case n == 0:
+			return fmt.Errorf("takes no argument, got %s", strings.Join(args, " "))
+		}
+		return fmt.Errorf("want %s, got %s", names, cmp.Or(strings.Join(args, " "), "nothing"))
 	}
 }
 

@@ -10,7 +10,7 @@ func newCompletion(inv *invocation) *cobra.Command {
 		Short:     "print the completion script of a shell",
 		Example:   "  source <(eddy completion bash)\n  eddy completion zsh > \"${fpath[1]}/_eddy\"\n  eddy completion fish | source",
 		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		Args:      cobra.MatchAll(wantArgs("bash|zsh|fish|powershell"), cobra.OnlyValidArgs),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root := cmd.Root()
 			switch args[0] {

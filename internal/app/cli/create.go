@@ -32,7 +32,7 @@ func (c *createFlags) define(f *pflag.FlagSet) {
 	f.Var(&c.pieceSize, "piece-size", "bytes of a piece, a power of two from 16KiB (default: 256KiB, more for large content)")
 	f.Var(&c.exclude, "exclude", "leave out files that match `GLOB`; may be repeated")
 	f.Var(&c.include, "include", "take only files that match `GLOB`; may be repeated")
-	f.IntVar(&c.workers, "workers", 0, "how many cores hash (default all)")
+	f.IntVar(&c.workers, "workers", 0, "use `N` cores for hashing (default all)")
 }
 
 // check refuses piece sizes that BEP 52 or other clients do not take. SI units are the trap here, so the hint names IEC's.
@@ -48,8 +48,8 @@ func (c *createFlags) check() error {
 	return nil
 }
 
-// hashContent makes the metainfo of path, showing how far it is.
-func (inv *invocation) hashContent(ctx context.Context, path string, opts eddy.CreateOptions) (*eddy.Source, error) {
+// hashContent makes the metainfo of path, showing how far it is; what says in errors what it is for.
+func (inv *invocation) hashContent(ctx context.Context, what, path string, opts eddy.CreateOptions) (*eddy.Source, error) {
 	stop, progress := inv.followHashing("hashing", filepath.Base(path))
 	defer stop()
 	opts.Progress = progress
@@ -59,7 +59,7 @@ func (inv *invocation) hashContent(ctx context.Context, path string, opts eddy.C
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, fail("hashing", path, err)
+		return nil, fail(what, path, err)
 	}
 	return source, nil
 }
@@ -119,7 +119,7 @@ func newCreate(inv *invocation) *cobra.Command {
 		Example: `  eddy create big.iso -t http://tracker.example.org/announce
   eddy create photos/ -o photos.torrent --exclude '*.tmp' --format hybrid
   eddy create big.iso -n --json | jq -r .infohash_v1`,
-		Args: cobra.ExactArgs(1),
+		Args: wantArgs("PATH"),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args[0]) },
 	}
 	f := cmd.Flags()
@@ -128,7 +128,7 @@ func newCreate(inv *invocation) *cobra.Command {
 	f.VarP(&c.webSeeds, "webseed", "w", "`URL` of a web server that has the content; may be repeated")
 	f.BoolVarP(&c.private, "private", "p", false, "peers come from the trackers only (BEP 27)")
 	choiceVar(f, &c.format, "format", "kind of metadata; v1 is what every client understands", "v1", "v2", "hybrid")
-	f.StringVar(&c.comment, "comment", "", "note for people")
+	f.StringVar(&c.comment, "comment", "", "`TEXT` for people")
 	f.BoolVarP(&c.dryRun, "dry-run", "n", false, "hash and report, but write nothing")
 	c.createFlags.define(f)
 	setHelp(cmd, `
@@ -163,7 +163,7 @@ func (c *create) run(ctx context.Context, path string) error {
 	if err != nil {
 		return usageError("--format: %v", err)
 	}
-	source, err := c.inv.hashContent(ctx, path, eddy.CreateOptions{
+	source, err := c.inv.hashContent(ctx, "making the torrent of", path, eddy.CreateOptions{
 		PieceLength: int64(c.pieceSize), Format: format, Trackers: tiers(c.trackers), WebSeeds: c.webSeeds,
 		Private: c.private, Comment: c.comment, Exclude: c.exclude, Include: c.include, Workers: c.workers,
 	})
@@ -197,7 +197,7 @@ func (c *create) write(output string, data []byte) error {
 		return nil
 	case "-":
 		if _, err := c.inv.Out.Write(data); err != nil {
-			return fail("writing the torrent to", "stdout", err)
+			return failOutput("writing the torrent to", err)
 		}
 		return nil
 	}
@@ -221,6 +221,10 @@ func (c *create) write(output string, data []byte) error {
 // writeFile creates or replaces a file in one step: readers see the old one or all of the new one.
 func writeFile(path string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".eddy-*.tmp")
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err // the temporary name would say nothing to the user
+	}
 	if err != nil {
 		return err
 	}
@@ -259,7 +263,7 @@ func (c *create) tell(output string, meta *metainfo.MetaInfo, left []eddy.Proble
 		output = meta.ID.String()
 	}
 	if _, err := fmt.Fprintln(c.inv.Out, output); err != nil {
-		return fail("writing the result to", "stdout", err)
+		return failOutput("writing the result to", err)
 	}
 	return nil
 }

@@ -5,8 +5,9 @@
 //   - units.go reads and prints sizes, rates and durations; failure.go holds the exit codes;
 //   - output.go writes results and JSON events, display.go the progress, signals.go reacts to the operating system.
 //
-// Everything a command touches hangs off its invocation: streams, environment, signals. Nothing reads os.Args, os.Stdout or the
-// environment but Main, so that tests run whole commands in process.
+// Everything a command touches hangs off its invocation: streams, environment, signals. Nothing here reads os.Args, os.Stdout or the
+// environment but Main, so that tests run whole commands in process. (The tracker client below us still takes its proxy from the
+// process.)
 //
 // The contract that scripts rely on: stdout carries the result and nothing else, stderr progress and logs; every failure is one
 // line and one of the documented exit codes.

@@ -96,6 +96,17 @@ func fail(what, target string, cause error) *Failure {
 	return &Failure{What: what, Target: target, Cause: bare(cause, target), Hint: hint, Code: code}
 }
 
+// failOutput is the failure to write the result. What is on disk is not concerned: no hint of fail's fits.
+func failOutput(what string, err error) *Failure {
+	f := fail(what, "stdout", err)
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		f.Cause = p.Err
+	}
+	f.Hint = ""
+	return f
+}
+
 // bare drops the path from an *fs.PathError about target, which the line names already.
 func bare(cause error, target string) error {
 	if p, ok := cause.(*fs.PathError); ok && p.Path == target {
@@ -139,6 +150,8 @@ var kinds = []kind{
 	{is(eddy.ErrIncomplete), exitIncomplete, "eddy verify --bad lists what differs; eddy get completes it"},
 	{is(eddy.ErrSourceChanged), exitFailed, "share it again when it no longer changes"},
 	{is(eddy.ErrV2Only), exitFailed, ""},
+	{is(eddy.ErrEscape), exitFailed, "leave it out with --exclude"},
+	{is(eddy.ErrCycle), exitFailed, "leave it out with --exclude"},
 	{is(context.DeadlineExceeded), exitTimeout, ""},
 	{is(syscall.ENOSPC), exitDisk, "free some space and run the same command again: it resumes"},
 	{is(syscall.EDQUOT), exitDisk, "your disk quota is used up"},

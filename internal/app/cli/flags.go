@@ -26,8 +26,15 @@ func (v *rate) Type() string             { return "RATE" }
 type duration time.Duration
 
 func (v *duration) Set(s string) (err error) { return set(v, s, parseDuration) }
-func (v *duration) String() string           { return time.Duration(*v).String() }
 func (v *duration) Type() string             { return "T" }
+
+// String makes 0 "0", which help takes for no default.
+func (v *duration) String() string {
+	if *v == 0 {
+		return "0"
+	}
+	return time.Duration(*v).String()
+}
 
 // set stores what parse makes of s.
 func set[V, T ~int64](v *V, s string, parse func(string) (T, error)) error {

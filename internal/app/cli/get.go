@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,8 @@ type get struct {
 	stallTimeout duration
 	onComplete   string
 
+	failed int // sources that could not be started
+
 	rates knownRates
 }
 
@@ -53,9 +56,14 @@ func newGet(inv *invocation) *cobra.Command {
   eddy get photos.torrent --select 1,3-5,'*.jpg'
   eddy get film.torrent --sequential --stdout | player -
   eddy get big.iso.torrent --on-complete 'sha256sum "$EDDY_PATH"'`,
-		Args:        cobra.MinimumNArgs(1),
+		Args:        wantArgs("SRC..."),
 		Annotations: map[string]string{longRunning: "yes"},
-		RunE:        func(cmd *cobra.Command, args []string) error { return g.run(cmd.Context(), args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			// 0 is what the policy takes for "not by this"; the user means: not at all.
+			given := cmd.Flags().Changed
+			g.noSeed = g.noSeed || given("seed-ratio") && g.seedRatio == 0 || given("seed-time") && g.seedTime == 0
+			return g.run(cmd.Context(), args)
+		},
 	}
 	g.defineFlags(cmd)
 	setHelp(cmd, `
@@ -90,8 +98,8 @@ func (g *get) defineFlags(cmd *cobra.Command) {
 	choiceVar(f, &g.prealloc, "prealloc", "disk space before the first write", names...)
 	f.BoolVar(&g.noSeed, "no-seed", false, "leave when complete")
 	f.BoolVar(&g.seed, "seed", false, "stay until interrupted")
-	f.Float64Var(&g.seedRatio, "seed-ratio", 0, "stay until `R` times the file's size was given back")
-	f.Var(&g.seedTime, "seed-time", "stay this long")
+	f.Float64Var(&g.seedRatio, "seed-ratio", 0, "stay until `R` times the file's size was given back; 0 leaves at once")
+	f.Var(&g.seedTime, "seed-time", "stay this long; 0 leaves at once")
 	cmd.MarkFlagsMutuallyExclusive("no-seed", "seed", "seed-ratio", "seed-time")
 	f.Var(&g.peers, "peer", "also connect to `HOST:PORT`; may be repeated")
 	f.Var(&g.trackers, "tracker", "also ask the tracker at `URL`; may be repeated")
@@ -102,7 +110,7 @@ func (g *get) defineFlags(cmd *cobra.Command) {
 	f.StringVar(&g.onComplete, "on-complete", "", "shell command `CMD` to run when complete")
 	f.Var(&g.rates.server, "server-rate", "the sharing machine's upload, for the theoretical minimum")
 	f.Var(&g.rates.peer, "peer-rate", "each receiver's upload, for the theoretical minimum")
-	f.IntVar(&g.rates.peers, "peers-total", 0, "how many receivers there are, for the theoretical minimum")
+	f.IntVar(&g.rates.peers, "peers-total", 0, "`N` receivers there are in all, for the theoretical minimum")
 }
 
 // check refuses what does not go together.
@@ -121,6 +129,12 @@ func (g *get) check(sources []string) error {
 	case g.seedRatio < 0 || g.seedRatio != g.seedRatio:
 		return usageError("--seed-ratio must not be negative")
 	}
+	if err := checkTrackers(g.trackers); err != nil {
+		return err
+	}
+	if err := checkListen("--listen", g.listen); err != nil {
+		return err
+	}
 	if err := g.rates.check(); err != nil {
 		return err
 	}
@@ -136,20 +150,27 @@ func (g *get) run(ctx context.Context, sources []string) error {
 	if err != nil {
 		return err
 	}
+	if err := g.inv.makeStateDir(); err != nil {
+		return err
+	}
 	config := g.inv.clientConfig(&g.swarmFlags)
 	config.DownloadLimit = int64(g.limitDown)
-	client, err := eddy.NewClient(config)
-	if err != nil {
-		return fail("listening for peers on", g.listen, err)
-	}
-	failed, stop := runClient(client)
-	defer stop()
-	torrents, err := g.add(client, downloads)
+	client, err := g.inv.newClient(config)
 	if err != nil {
 		return err
 	}
+	failed, stop := runClient(client)
+	defer stop()
+	downloads, err = g.add(ctx, client, downloads, len(sources))
+	if err != nil {
+		return err
+	}
+	var torrents []*eddy.Torrent
+	for _, d := range downloads {
+		torrents = append(torrents, d.torrent)
+	}
 	endDisplay := g.inv.follow(
-		func() view { return lookAt(torrents) },
+		func() view { return g.inv.lookAt(torrents) },
 		func() { g.inv.emitProgress(torrents) })
 	defer endDisplay()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -171,9 +192,12 @@ func (g *get) outcome(ctx context.Context, errs []error, clientErr error) error 
 	if clientErr != nil {
 		return fail("serving peers", "", clientErr)
 	}
-	all := len(errs)
+	all := len(errs) + g.failed
 	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 	if len(errs) == 0 {
+		if g.failed > 0 {
+			return silentCode(exitIncomplete)
+		}
 		return nil
 	}
 	for _, err := range errs {
@@ -182,18 +206,24 @@ func (g *get) outcome(ctx context.Context, errs []error, clientErr error) error 
 		}
 	}
 	last := errs[len(errs)-1]
-	for _, err := range errs[:len(errs)-1] {
-		var failure *Failure
-		if errors.As(err, &failure) {
-			g.inv.complain(failure)
-		}
+	if all == 1 {
+		return last
 	}
+	for _, err := range errs {
+		g.inv.complainOf(err)
+	}
+	return silentCode(exitIncomplete)
+}
+
+// excuse notes that one source of several failed, so that the others go on; it reports false where err ends the command.
+func (g *get) excuse(ctx context.Context, err error, sources int) bool {
 	var failure *Failure
-	if all > 1 && errors.As(last, &failure) {
-		g.inv.complain(failure)
-		return silentCode(exitIncomplete)
+	if sources == 1 || ctx.Err() != nil || !errors.As(err, &failure) || failure.Code == exitUsage {
+		return false
 	}
-	return last
+	g.failed++
+	g.inv.complain(failure)
+	return true
 }
 
 // load reads all torrents before anything is transferred.
@@ -201,6 +231,9 @@ func (g *get) load(ctx context.Context, sources []string) ([]*download, error) {
 	var downloads []*download
 	for _, src := range sources {
 		torrent, err := g.inv.loadTorrent(ctx, src)
+		if err != nil && g.excuse(ctx, err, len(sources)) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -216,6 +249,9 @@ func (g *get) load(ctx context.Context, sources []string) ([]*download, error) {
 			}
 		}
 		downloads = append(downloads, d)
+	}
+	if len(downloads) == 0 {
+		return nil, silentCode(exitIncomplete)
 	}
 	return downloads, nil
 }
@@ -239,8 +275,9 @@ func onlyFile(t *torrentFile, wanted []int) (int, error) {
 }
 
 // add gives the torrents to the client and says that peers can connect.
-func (g *get) add(client *eddy.Client, downloads []*download) ([]*eddy.Torrent, error) {
-	var torrents []*eddy.Torrent
+func (g *get) add(ctx context.Context, client *eddy.Client, downloads []*download, sources int) ([]*download, error) {
+	var added []*download
+	taken := make(map[string]bool) // two torrents that write to one place would spoil each other's files
 	listen := client.Addr().String()
 	for _, d := range downloads {
 		t, err := client.Add(eddy.TorrentOptions{
@@ -249,14 +286,38 @@ func (g *get) add(client *eddy.Client, downloads []*download) ([]*eddy.Torrent, 
 			Peers: g.peers, Trackers: tiers(g.trackers),
 		})
 		if err != nil {
-			return nil, fail("starting the download of", d.source.origin, err)
+			err = fail("starting the download of", d.source.origin, err)
+		} else if err = g.place(t.Path(), taken); err != nil {
+			err = errors.Join(t.Close(), err)
+		}
+		if err != nil {
+			if g.excuse(ctx, err, sources) {
+				continue
+			}
+			return nil, err
 		}
 		d.torrent = t
-		torrents = append(torrents, t)
+		added = append(added, d)
 		hash := t.ID().String()
 		g.inv.events.emit(readyEvent{Type: "ready", Infohash: &hash, Listen: &listen})
 	}
-	return torrents, nil
+	if len(added) == 0 {
+		return nil, silentCode(exitIncomplete)
+	}
+	return added, nil
+}
+
+// place takes a path for one torrent, or says why it cannot be written there.
+func (g *get) place(path string, taken map[string]bool) error {
+	if taken[path] {
+		return &Failure{What: "getting", Target: path, Cause: errors.New("another of these torrents has the same name"),
+			Hint: "get them into different directories", Code: exitConflict}
+	}
+	taken[path] = true
+	if err := canCreate(path); err != nil {
+		return fail("getting", path, err)
+	}
+	return nil
 }
 
 func (g *get) preallocValue() storage.Prealloc {
@@ -302,8 +363,9 @@ func (d *download) run(ctx context.Context) error {
 		go watchStall(waiting, d.torrent, time.Duration(d.stallTimeout), cancel)
 	}
 	err := d.torrent.Wait(waiting)
+	var unsaid error // the result could not be printed; the content is there all the same
 	if err == nil {
-		d.report()
+		unsaid = d.report()
 		err = <-streamed
 	}
 	if err != nil {
@@ -312,15 +374,15 @@ func (d *download) run(ctx context.Context) error {
 		}
 		return failedTorrent("getting", d.torrent, err)
 	}
-	hookErr := d.runHook(ctx)
+	result := cmp.Or(d.runHook(ctx), unsaid)
 	if d.noSeed {
-		return hookErr
+		return result
 	}
 	d.inv.say(d.stayText())
 	if err := d.torrent.Stay(ctx, d.stayPolicy()); err != nil && ctx.Err() == nil {
 		return failedTorrent("seeding", d.torrent, err)
 	}
-	return hookErr
+	return result
 }
 
 // stream writes the wanted file to stdout as it is verified; it returns at once where that was not asked for.
@@ -335,7 +397,7 @@ func (d *download) stream(ctx context.Context, abort context.CancelCauseFunc) er
 	defer r.Close()
 	if _, err := io.Copy(d.inv.Out, r); err != nil {
 		if ctx.Err() == nil {
-			err = fail("writing to", "stdout", err)
+			err = failOutput("writing to", err)
 			abort(err)
 		}
 		return err
@@ -384,15 +446,18 @@ func stalled(t *eddy.Torrent, s *eddy.Stats, limit time.Duration) *Failure {
 }
 
 // report tells how the transfer went: the event, the path as the result, and the sentences for people.
-func (d *download) report() {
+func (d *download) report() error {
 	s := d.torrent.Stats()
 	path := d.torrent.Path()
 	r := newReport(&s, &d.rates, int64(d.limitDown))
 	d.inv.events.emit(r.event(path, d.torrent.ID().String()))
-	if !d.inv.events.on && !d.stdout {
-		fmt.Fprintln(d.inv.Out, path)
-	}
 	for _, line := range r.lines(filepath.Base(path)) {
 		d.inv.say(line)
 	}
+	if !d.inv.events.on && !d.stdout {
+		if _, err := fmt.Fprintln(d.inv.Out, path); err != nil {
+			return failOutput("writing the result to", err)
+		}
+	}
+	return nil
 }

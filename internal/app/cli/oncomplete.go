@@ -2,9 +2,9 @@ package cli
 
 import (
 	"context"
-	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -21,8 +21,8 @@ func (d *download) runHook(ctx context.Context) error {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs // the command may change its directory
 	}
-	cmd := exec.CommandContext(ctx, "sh", "-c", d.onComplete)
-	cmd.Env = append(os.Environ(), "EDDY_PATH="+path, "EDDY_INFOHASH="+d.torrent.ID().String())
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", d.onComplete) // as system(3): not what PATH makes of it
+	cmd.Env = append(slices.Clone(d.inv.Environ), "EDDY_PATH="+path, "EDDY_INFOHASH="+d.torrent.ID().String())
 	cmd.Stdout, cmd.Stderr = d.inv.console, d.inv.console
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = hookGrace

@@ -39,7 +39,7 @@ func (e *events) document(v any) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(v); err != nil {
-		return fail("writing the result to", "stdout", err)
+		return failOutput("writing the result to", err)
 	}
 	return nil
 }
@@ -61,6 +61,7 @@ type readyEvent struct {
 	HTTP     *string `json:"http"`    // the tracker's address, IP:PORT
 	URL      *string `json:"url"`     // of the .torrent; for a tracker its announce URL
 	Command  *string `json:"command"` // what receivers run
+	Metrics  *string `json:"metrics"` // of a tracker: where Prometheus finds it, IP:PORT
 }
 
 // progressEvent is one look at a transfer, about once a second. nil = unknown.

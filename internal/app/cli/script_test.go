@@ -1,7 +1,11 @@
 package cli
 
 import (
+	"errors"
+	"io"
 	"math/rand/v2"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -34,13 +38,46 @@ func TestScripts(t *testing.T) {
 			env.Setenv("EDDY_SEED_LISTEN", "127.0.0.1:0")
 			return nil
 		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "ipv6" {
+				return false, errors.New("unknown condition")
+			}
+			l, err := net.Listen("tcp", "[::1]:0")
+			if err != nil {
+				return false, nil
+			}
+			return true, l.Close()
+		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"random": random,
-			"await":  await,
-			"code":   code,
-			"signal": sendSignal,
+			"random":       random,
+			"await":        await,
+			"code":         code,
+			"signal":       sendSignal,
+			"fetch":        fetch,
+			"unprivileged": unprivileged,
 		},
 	})
+}
+
+// fetch URL FILE writes the body of a 200 answer to FILE.
+func fetch(ts *testscript.TestScript, _ bool, args []string) {
+	resp, err := http.Get(args[0])
+	ts.Check(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if resp.StatusCode != http.StatusOK {
+		ts.Fatalf("%s: %s: %s", args[0], resp.Status, body)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), body, 0o600))
+}
+
+// unprivileged N COMMAND... is code for a process whom file permissions hold back, which root has to give up for.
+func unprivileged(ts *testscript.TestScript, neg bool, args []string) {
+	if os.Geteuid() == 0 {
+		args = append([]string{args[0], "setpriv", "--bounding-set", "-dac_override,-dac_read_search"}, args[1:]...)
+	}
+	code(ts, neg, args)
 }
 
 // random FILE BYTES makes a file that cannot be compressed or guessed, the same in every run.

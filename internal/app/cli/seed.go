@@ -30,9 +30,9 @@ func newSeed(inv *invocation) *cobra.Command {
   eddy seed --many /srv/torrents -d /srv/images`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if s.many != "" {
-				return cobra.NoArgs(cmd, args)
+				return wantArgs("")(cmd, args)
 			}
-			return cobra.ExactArgs(2)(cmd, args)
+			return wantArgs("TORRENT PATH")(cmd, args)
 		},
 		Annotations: map[string]string{longRunning: "yes"},
 		RunE:        func(cmd *cobra.Command, args []string) error { return s.run(cmd.Context(), args) },
@@ -86,16 +86,19 @@ func escapeGlob(dir string) string {
 }
 
 func (s *seed) run(ctx context.Context, args []string) error {
-	if err := errors.Join(checkPeers(s.peers), checkTrackers(s.trackers)); err != nil {
+	if err := errors.Join(checkPeers(s.peers), checkTrackers(s.trackers), checkListen("--listen", s.listen)); err != nil {
 		return err
 	}
 	places, err := s.places(args)
 	if err != nil {
 		return err
 	}
-	client, err := eddy.NewClient(s.inv.clientConfig(&s.swarmFlags))
+	if err := s.inv.makeStateDir(); err != nil {
+		return err
+	}
+	client, err := s.inv.newClient(s.inv.clientConfig(&s.swarmFlags))
 	if err != nil {
-		return fail("listening for peers on", s.listen, err)
+		return err
 	}
 	failed, stop := runClient(client)
 	defer stop()
@@ -103,15 +106,15 @@ func (s *seed) run(ctx context.Context, args []string) error {
 	defer cancel(nil)
 	defer context.AfterFunc(failed, func() { cancel(context.Cause(failed)) })()
 
-	serving := &serving{inv: s.inv}
+	serving := &serving{inv: s.inv, ready: func(t *eddy.Torrent) { s.tell(t, client, len(places) == 1) }}
 	for _, p := range places {
 		t, err := s.add(ctx, client, p)
-		if err != nil && len(places) == 1 {
+		if err != nil && (len(places) == 1 || ctx.Err() != nil) {
 			return err
 		}
 		if err != nil {
 			serving.partial = true
-			serving.complain(err)
+			s.inv.complainOf(err)
 			continue
 		}
 		serving.torrents = append(serving.torrents, t)
@@ -121,12 +124,12 @@ func (s *seed) run(ctx context.Context, args []string) error {
 	}
 	start := time.Now()
 	endDisplay := s.inv.follow(
-		func() view { return lookAt(serving.torrents) },
+		func() view { return s.inv.lookAt(serving.torrents) },
 		func() { s.inv.emitProgress(serving.torrents) })
 	defer endDisplay()
 	err = serving.run(ctx)
 	endDisplay()
-	if v := lookAt(serving.torrents); err == nil {
+	if v := s.inv.lookAt(serving.torrents); err == nil {
 		s.inv.say(v.line() + " in " + formatDuration(time.Since(start)))
 	}
 	if stopErr := stop(); stopErr != nil && err == nil {
@@ -135,7 +138,16 @@ func (s *seed) run(ctx context.Context, args []string) error {
 	return err
 }
 
-// add gives one torrent to the client and says so.
+// tell says that peers can have the torrent now: before, while it is being verified, they are turned away.
+func (s *seed) tell(t *eddy.Torrent, client *eddy.Client, alone bool) {
+	hash, listen := t.ID().String(), client.Addr().String()
+	s.inv.events.emit(readyEvent{Type: "ready", Infohash: &hash, Listen: &listen})
+	if alone {
+		s.inv.say("serving " + t.Info().Name + " to peers on " + listen + " (Ctrl-C ends)")
+	}
+}
+
+// add gives one torrent to the client.
 func (s *seed) add(ctx context.Context, client *eddy.Client, p place) (*eddy.Torrent, error) {
 	file, err := s.inv.loadTorrent(ctx, p.torrent)
 	if err != nil {
@@ -147,7 +159,5 @@ func (s *seed) add(ctx context.Context, client *eddy.Client, p place) (*eddy.Tor
 	if err != nil {
 		return nil, fail("seeding", p.path, err)
 	}
-	hash, listen := t.ID().String(), client.Addr().String()
-	s.inv.events.emit(readyEvent{Type: "ready", Infohash: &hash, Listen: &listen})
 	return t, nil
 }

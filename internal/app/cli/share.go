@@ -36,6 +36,7 @@ type share struct {
 	site    *site
 	tracker *tracker.Server
 	client  *eddy.Client
+	partial bool // some paths could not be shared
 }
 
 func newShare(inv *invocation) *cobra.Command {
@@ -46,26 +47,26 @@ func newShare(inv *invocation) *cobra.Command {
 		Example: `  eddy share big.iso
   eddy share /srv/release --until-copies 40 --limit-up 500Mbit
   eddy share big.iso --host build.example.org --http :8080 --listen :6881`,
-		Args:        cobra.MinimumNArgs(1),
+		Args:        wantArgs("PATH..."),
 		Annotations: map[string]string{longRunning: "yes"},
 		RunE:        func(cmd *cobra.Command, args []string) error { return s.run(cmd.Context(), args) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&s.host, "host", "", "name or address of this machine that receivers use (default: that of the default route)")
+	f.StringVar(&s.host, "host", "", "`HOST`: name or address of this machine that receivers use (default: that of the default route)")
 	f.StringVar(&s.listen, "listen", "", "`IP:PORT` for peers; an explicit IP is also where connections come from (default any port)")
 	f.StringVar(&s.http, "http", "", "`IP:PORT` for the tracker, TCP and UDP, and the .torrent (default any port)")
 	f.Var(&s.trackers, "tracker", "also use the tracker at `URL`; may be repeated")
 	f.Var(&s.limitUp, "limit-up", "upload at most this fast")
 	f.IntVar(&s.untilCopies, "until-copies", 0, "end once `N` distinct peers are complete")
-	f.StringVar(&s.name, "name", "", "name that receivers see (default: the path's last element)")
+	f.StringVar(&s.name, "name", "", "`NAME` that receivers see (default: the path's last element)")
 	s.createFlags.define(f)
 	setHelp(cmd, `
 Share files or directories with any number of machines: hash them, start a tracker here, serve the .torrent and the content. For each
 PATH one line is printed on stdout; run it on the other machines. Any BitTorrent client can open the URL in it too.
 
 It shares until it is interrupted, or until --until-copies peers are complete. Unchanged files are not hashed again. A source
-that changes is no longer served. Of a directory, links to files inside are followed, others refused, and unreadable files are
-listed; the exit code then is 3.`,
+that changes is no longer served, and ends it with code 1. Of a directory, links to files inside are followed, others refused, and
+unreadable files are listed. Where some files or paths cannot be shared, the others are; the exit code then is 3.`,
 		exitOK, exitFailed, exitUsage, exitIncomplete, exitNotFound, exitNetwork, exitDisk, exitConflict)
 	return cmd
 }
@@ -115,18 +116,26 @@ func (s *share) run(ctx context.Context, paths []string) error {
 	}()
 	defer func() { stopTracker(); <-trackerDone }()
 
-	serving := &serving{inv: s.inv, untilCopies: s.untilCopies}
+	serving := &serving{inv: s.inv, untilCopies: s.untilCopies, partial: s.partial, lost: s.site.remove}
 	for _, source := range sources {
 		t, err := s.add(source)
-		if err != nil {
+		if err != nil && len(paths) == 1 {
 			return err
+		}
+		if err != nil {
+			serving.partial = true
+			s.inv.complainOf(err)
+			continue
 		}
 		serving.torrents = append(serving.torrents, t)
 		serving.partial = serving.partial || len(source.Unreadable) > 0
 	}
+	if len(serving.torrents) == 0 {
+		return silentCode(exitIncomplete)
+	}
 	start := time.Now()
 	endDisplay := s.inv.follow(
-		func() view { return lookAt(serving.torrents) },
+		func() view { return s.inv.lookAt(serving.torrents) },
 		func() { s.inv.emitProgress(serving.torrents) })
 	defer endDisplay()
 	err = serving.run(ctx)
@@ -150,9 +159,9 @@ func (s *share) interrupted(ctx context.Context, err error) error {
 
 // bind opens the sockets of peers and tracker.
 func (s *share) bind(ctx context.Context) error {
-	client, err := eddy.NewClient(s.inv.clientConfig(&s.swarmFlags))
+	client, err := s.inv.newClient(s.inv.clientConfig(&s.swarmFlags))
 	if err != nil {
-		return fail("listening for peers on", s.listen, err)
+		return err
 	}
 	s.client = client
 	hosts, err := s.advertise(ctx)
@@ -162,7 +171,7 @@ func (s *share) bind(ctx context.Context) error {
 	s.site = newSite()
 	config := tracker.ServerConfig{
 		HTTP: s.http, IntervalLow: shareIntervalLow, IntervalHigh: shareIntervalHigh,
-		Allow: s.site.tracks, Fallback: s.site, Host: hosts, Logger: s.inv.log,
+		Allow: s.site.tracks, Completed: s.inv.completed.add, Fallback: s.site, Host: hosts, Logger: s.inv.log,
 		Static: s.seeders(hosts, client.Addr()),
 	}
 	if config.HTTP == "" {
@@ -219,14 +228,22 @@ func (s *share) hash(ctx context.Context, paths []string) ([]*eddy.Source, error
 	urls := append([]string{"http" + announce, "udp" + announce}, s.trackers...)
 	var sources []*eddy.Source
 	for _, path := range paths {
-		source, err := s.inv.hashContent(ctx, path, eddy.CreateOptions{
+		source, err := s.inv.hashContent(ctx, "sharing", path, eddy.CreateOptions{
 			Name: s.name, PieceLength: int64(s.pieceSize), Trackers: tiers(urls), Exclude: s.exclude, Include: s.include, Workers: s.workers,
 		})
-		if err != nil {
+		if err != nil && (len(paths) == 1 || ctx.Err() != nil) {
 			return nil, err
+		}
+		if err != nil {
+			s.partial = true
+			s.inv.complainOf(err)
+			continue
 		}
 		s.inv.reportUnreadable(source)
 		sources = append(sources, source)
+	}
+	if len(sources) == 0 {
+		return nil, silentCode(exitIncomplete)
 	}
 	return sources, nil
 }
@@ -244,12 +261,12 @@ func (s *share) add(source *eddy.Source) (*eddy.Torrent, error) {
 	hash := t.ID().String()
 	command := "eddy get " + shellWord(url+"#btih="+hash)
 	listen, http := s.client.Addr().String(), s.tracker.HTTPAddr().String()
-	s.inv.events.emit(readyEvent{"ready", &hash, &listen, &http, &url, &command})
+	s.inv.events.emit(readyEvent{Type: "ready", Infohash: &hash, Listen: &listen, HTTP: &http, URL: &url, Command: &command})
 	if s.inv.events.on {
 		return t, nil
 	}
 	if _, err := io.WriteString(s.inv.Out, command+"\n"); err != nil {
-		return nil, fail("writing the result to", "stdout", err)
+		return nil, failOutput("writing the result to", err)
 	}
 	return t, nil
 }
@@ -257,7 +274,7 @@ func (s *share) add(source *eddy.Source) (*eddy.Torrent, error) {
 // summarize says at the end what was delivered, against what one server alone would have needed where its rate is known.
 func (s *share) summarize(torrents []*eddy.Torrent, wall time.Duration) {
 	for _, t := range torrents {
-		st := t.Stats()
+		st := s.inv.stats(t)
 		line := fmt.Sprintf("%s: %s in %s, %s sent", t.Info().Name, copiesDelivered(st.Copies), formatDuration(wall), formatSize(st.Uploaded))
 		if s.limitUp > 0 && st.Copies > 0 {
 			alone := theory.ClientServer(float64(st.Size), float64(s.limitUp), theory.Class{Peers: st.Copies})

@@ -27,7 +27,7 @@ func newShow(inv *invocation) *cobra.Command {
 		Example: `  eddy show big.iso.torrent
   eddy show photos.torrent --files
   eddy show http://10.0.0.5:40001/big.iso.torrent --magnet`,
-		Args: cobra.ExactArgs(1),
+		Args: wantArgs("TORRENT|MAGNET"),
 		RunE: func(cmd *cobra.Command, args []string) error { return s.run(cmd.Context(), args[0]) },
 	}
 	f := cmd.Flags()
@@ -88,7 +88,7 @@ func (s *show) run(ctx context.Context, src string) error {
 		text = doc.table()
 	}
 	if _, err := s.inv.Out.Write([]byte(text)); err != nil {
-		return fail("writing the result to", "stdout", err)
+		return failOutput("writing the result to", err)
 	}
 	return nil
 }

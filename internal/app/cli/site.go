@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/eddy-p2p/eddy"
 	"github.com/eddy-p2p/eddy/metainfo"
 )
 
@@ -21,12 +22,12 @@ type site struct {
 	base string // HOST:PORT
 
 	mu     sync.RWMutex
-	files  map[string][]byte // .torrent by its escaped path, "/big.iso.torrent"
-	hashes map[[20]byte]bool // as trackers know them
+	files  map[string][]byte   // .torrent by its escaped path, "/big.iso.torrent"
+	hashes map[[20]byte]string // their paths by infohash, as trackers know it
 }
 
 func newSite() *site {
-	return &site{files: map[string][]byte{}, hashes: map[[20]byte]bool{}}
+	return &site{files: map[string][]byte{}, hashes: map[[20]byte]string{}}
 }
 
 // add serves a torrent and returns its URL.
@@ -39,7 +40,7 @@ func (s *site) add(meta *metainfo.MetaInfo) string {
 		path = fmt.Sprintf("/%s-%d.torrent", name, n)
 	}
 	s.files[path] = meta.Bytes()
-	s.hashes[meta.ID.Wire()] = true
+	s.hashes[meta.ID.Wire()] = path
 	return "http://" + s.base + path
 }
 
@@ -47,7 +48,16 @@ func (s *site) add(meta *metainfo.MetaInfo) string {
 func (s *site) tracks(hash [20]byte) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.hashes[hash]
+	return s.hashes[hash] != ""
+}
+
+// remove takes back a torrent that is no longer served.
+func (s *site) remove(t *eddy.Torrent) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	hash := t.ID().Wire()
+	delete(s.files, s.hashes[hash])
+	delete(s.hashes, hash)
 }
 
 // ServeHTTP serves the .torrent files, and at / the list of their URLs.

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/base32"
 	"encoding/hex"
@@ -16,6 +18,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/net/http/httpproxy"
 
 	"github.com/eddy-p2p/eddy/metainfo"
 )
@@ -48,8 +52,14 @@ func (inv *invocation) loadTorrent(ctx context.Context, src string) (*torrentFil
 	case "http", "https":
 		what = "fetching the torrent"
 		location, fragment, _ = strings.Cut(src, "#")
-		data, err = fetchTorrent(ctx, location)
+		if u, bad := url.Parse(location); bad != nil || u.Host == "" {
+			return nil, usageError("%s is not a URL: want http://HOST:PORT/NAME.torrent", src)
+		}
+		data, err = inv.fetchTorrent(ctx, location)
 	case "":
+		if src == "" {
+			return nil, usageError("an empty argument where a .torrent file or URL is wanted")
+		}
 		data, err = inv.readTorrent(src)
 	default:
 		return nil, &Failure{
@@ -62,7 +72,11 @@ func (inv *invocation) loadTorrent(ctx context.Context, src string) (*torrentFil
 	}
 	meta, err := metainfo.Parse(data)
 	if err != nil {
-		return nil, &Failure{What: what, Target: location, Cause: err, Hint: "it is not a valid .torrent file", Code: exitFailed}
+		hint := "it is not a valid .torrent file"
+		if bytes.HasPrefix(bytes.TrimSpace(data), []byte("<")) {
+			hint = "it is a web page and not a .torrent file"
+		}
+		return nil, &Failure{What: what, Target: location, Cause: err, Hint: hint, Code: exitFailed}
 	}
 	if err := checkFragment(fragment, meta.ID); err != nil {
 		return nil, &Failure{What: what, Target: location, Cause: err, Hint: "somebody exchanged the torrent, or the line was cut", Code: exitFailed}
@@ -139,13 +153,13 @@ func checkFragment(fragment string, id metainfo.ID) error {
 
 // fetchTorrent downloads a .torrent. The user named the first host, so it may be anywhere; where that one redirects to may
 // not be less public, or any web page could make us knock on doors behind the firewall (trust: SSRF).
-func fetchTorrent(ctx context.Context, location string) ([]byte, error) {
+func (inv *invocation) fetchTorrent(ctx context.Context, location string) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, fetchTimeout, context.DeadlineExceeded)
 	defer cancel()
 	guard := &dialGuard{}
 	client := &http.Client{
 		Transport: &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
+			Proxy:                  inv.proxy(),
 			DialContext:            (&net.Dialer{ControlContext: guard.control}).DialContext,
 			DisableKeepAlives:      true, // each request dials, so that the guard sees each
 			DisableCompression:     true, // what counts against the limit is what is stored
@@ -171,6 +185,15 @@ func fetchTorrent(ctx context.Context, location string) ([]byte, error) {
 		return nil, &statusError{resp.Status, code}
 	}
 	return readBounded(resp.Body)
+}
+
+// proxy reads HTTP_PROXY, HTTPS_PROXY and NO_PROXY of this run's environment, as http.ProxyFromEnvironment would of the
+// process's.
+func (inv *invocation) proxy() func(*http.Request) (*url.URL, error) {
+	either := func(name string) string { return cmp.Or(inv.getenv(name), inv.getenv(strings.ToLower(name))) }
+	config := httpproxy.Config{HTTPProxy: either("HTTP_PROXY"), HTTPSProxy: either("HTTPS_PROXY"), NoProxy: either("NO_PROXY")}
+	choose := config.ProxyFunc()
+	return func(r *http.Request) (*url.URL, error) { return choose(r.URL) }
 }
 
 // withoutURL takes the address out of an error of net/http: the line that it will be part of names it already.

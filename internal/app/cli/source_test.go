@@ -64,7 +64,7 @@ func TestLoadTorrent(t *testing.T) {
 		{server.URL + "/x.torrent#btih=" + strings.ToUpper(hash), 0, ""},
 		{server.URL + "/x.torrent#btih=" + other, exitFailed, hash + ", but " + other},
 		{server.URL + "/x.torrent#sha1=" + hash, exitFailed, "want #btih=HEX"},
-		{server.URL + "/html", exitFailed, "not a valid .torrent"},
+		{server.URL + "/html", exitFailed, "web page and not a .torrent"},
 		{server.URL + "/none", exitNotFound, "404"},
 		{server.URL + "/busy", exitNetwork, "503"},
 		{server.URL + "/loop", exitFailed, "redirects"},

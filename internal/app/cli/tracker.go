@@ -30,7 +30,7 @@ func newTracker(inv *invocation) *cobra.Command {
 		Short: "run a tracker for any number of torrents",
 		Example: `  eddy tracker --http :6969 --udp :6969
   eddy tracker --http :6969 --allow hashes.txt --metrics 127.0.0.1:9100`,
-		Args:        cobra.NoArgs,
+		Args:        wantArgs(""),
 		Annotations: map[string]string{longRunning: "yes"},
 		RunE:        func(cmd *cobra.Command, _ []string) error { return t.run(cmd.Context()) },
 	}
@@ -148,12 +148,16 @@ func (t *trackerCommand) ready(server *tracker.Server) error {
 		urls = append(urls, "udp://"+joinHostPort(host, a.Port())+"/announce")
 	}
 	event.URL = &urls[0]
+	if a := server.MetricsAddr(); a.IsValid() {
+		event.Metrics = known(a.String())
+		t.inv.say("metrics are at http://" + a.String() + "/metrics")
+	}
 	t.inv.events.emit(event)
 	if t.inv.events.on {
 		return nil
 	}
 	if _, err := fmt.Fprintln(t.inv.Out, strings.Join(urls, "\n")); err != nil {
-		return fail("writing the result to", "stdout", err)
+		return failOutput("writing the result to", err)
 	}
 	return nil
 }

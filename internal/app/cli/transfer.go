@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +33,23 @@ func (inv *invocation) clientConfig(f *swarmFlags) eddy.Config {
 		UploadLimit: int64(f.limitUp),
 		Logger:      inv.log,
 	}
+}
+
+// newClient binds the socket for peers.
+func (inv *invocation) newClient(config eddy.Config) (*eddy.Client, error) {
+	if err := checkListen("--listen", config.Listen); err != nil {
+		return nil, err
+	}
+	client, err := eddy.NewClient(config)
+	if err != nil {
+		f := fail("listening for peers on", cmp.Or(config.Listen, "any port"), err)
+		var op *net.OpError
+		if errors.As(err, &op) {
+			f.Cause = op.Err
+		}
+		return nil, f
+	}
+	return client, nil
 }
 
 // runClient runs client until stop is called, which waits until the swarm is told and all is on disk. failed is done when
@@ -65,9 +83,17 @@ func tiers(trackers []string) [][]string {
 	return out
 }
 
-// progressOf is the JSON event of one look.
-func progressOf(t *eddy.Torrent) progressEvent {
+// stats is one look at a torrent. Copies counts also the peers that told the embedded tracker of their completion, since not
+// every client tells its peers of the last piece. Most are in both counts, under ids that may differ: so the larger is right.
+func (inv *invocation) stats(t *eddy.Torrent) eddy.Stats {
 	s := t.Stats()
+	s.Copies = max(s.Copies, inv.completed.count(t.ID().Wire()))
+	return s
+}
+
+// progressOf is the JSON event of one look.
+func (inv *invocation) progressOf(t *eddy.Torrent) progressEvent {
+	s := inv.stats(t)
 	e := progressEvent{
 		Type: "progress", Infohash: t.ID().String(), State: s.State.String(),
 		Bytes: s.Have, Size: s.Wanted, DownBPS: s.DownRate, UpBPS: s.UpRate, UpTotal: s.Uploaded,
@@ -113,7 +139,7 @@ func addStats(a, b eddy.Stats) eddy.Stats {
 }
 
 // lookAt is the view of one or several torrents on the way in, and afterwards of what they give back.
-func lookAt(torrents []*eddy.Torrent) view {
+func (inv *invocation) lookAt(torrents []*eddy.Torrent) view {
 	if len(torrents) == 0 {
 		return view{text: "nothing to do"}
 	}
@@ -121,9 +147,9 @@ func lookAt(torrents []*eddy.Torrent) view {
 	if len(torrents) > 1 {
 		label = plural(len(torrents), "torrent")
 	}
-	s := torrents[0].Stats()
+	s := inv.stats(torrents[0])
 	for _, t := range torrents[1:] {
-		s = addStats(s, t.Stats())
+		s = addStats(s, inv.stats(t))
 	}
 	v := view{label: label, done: s.Have, total: s.Wanted}
 	switch s.State {

@@ -25,11 +25,11 @@ func newVerify(inv *invocation) *cobra.Command {
 		Short: "compare content with its torrent",
 		Example: `  eddy verify big.iso.torrent big.iso
   eddy verify photos.torrent /srv/images --bad`,
-		Args: cobra.ExactArgs(2),
+		Args: wantArgs("TORRENT PATH"),
 		RunE: func(cmd *cobra.Command, args []string) error { return v.run(cmd.Context(), args[0], args[1]) },
 	}
 	cmd.Flags().BoolVar(&v.bad, "bad", false, "list the bad and missing pieces, a number a line, from 0")
-	cmd.Flags().IntVar(&v.workers, "workers", 0, "how many cores hash (default all)")
+	cmd.Flags().IntVar(&v.workers, "workers", 0, "use `N` cores for hashing (default all)")
 	setHelp(cmd, `
 Read content and compare each piece with the torrent's hashes. PATH is the content itself, or the directory that holds it under its
 name. Nothing is written.`,
@@ -90,7 +90,7 @@ func (v *verify) tell(doc *verified, path string) error {
 		fmt.Fprintf(&b, "%s: %d of %s good\n", oneLine(path), doc.Good, plural(doc.Pieces, "piece"))
 	}
 	if _, err := v.inv.Out.Write([]byte(b.String())); err != nil {
-		return fail("writing the result to", "stdout", err)
+		return failOutput("writing the result to", err)
 	}
 	for _, file := range doc.Missing {
 		v.inv.say("missing: " + file)

@@ -25,7 +25,7 @@ func newVersion(inv *invocation) *cobra.Command {
 		Use:     "version",
 		Short:   "print the version",
 		Example: "  eddy version\n  eddy version --json",
-		Args:    cobra.NoArgs,
+		Args:    wantArgs(""),
 		RunE: func(*cobra.Command, []string) error {
 			info := readVersion()
 			if inv.global.json {
@@ -35,8 +35,10 @@ func newVersion(inv *invocation) *cobra.Command {
 			if info.Commit != nil {
 				commit = fmt.Sprintf(" (%.12s)", *info.Commit)
 			}
-			_, err := fmt.Fprintf(inv.Out, "eddy %s%s %s %s/%s\n", info.Version, commit, info.Go, info.OS, info.Arch)
-			return err
+			if _, err := fmt.Fprintf(inv.Out, "eddy %s%s %s %s/%s\n", info.Version, commit, info.Go, info.OS, info.Arch); err != nil {
+				return failOutput("writing the result to", err)
+			}
+			return nil
 		},
 	}
 	setHelp(cmd, "Print the version of eddy, the commit it was built from, and the platform.", exitOK, exitUsage)
