@@ -43,7 +43,8 @@ def measure(client, runs, peers, eddy):
             r = json.loads(line)
             if r["what"] == "swarm" and r["ok"]:
                 rows.append((client, n, r["wall"]))
-                print(client, n, "%.1f s" % r["wall"], "ratio %.3f" % (r["wall"] / p2p(n)), file=sys.stderr, flush=True)
+                print(client, n, "%.1f s" % r["wall"], "ratio %.3f" % (r["wall"] / p2p(n)),
+                      "upload over cap %.3f" % r["upload_over_cap"], file=sys.stderr, flush=True)
     return rows
 
 
