@@ -141,7 +141,8 @@ func (t *Torrent) recall(have, suspects bits.Set) (known bool, err error) {
 	if err != nil { // none, or of another time: nothing is durable
 		d = bits.New(n)
 	}
-	j, err := bits.Parse(rec.Journaled, n)
+	// The journal's set ends with the last piece that it names.
+	j, err := bits.Parse(append(rec.Journaled, make([]byte, max(0, (n+7)/8-len(rec.Journaled)))...), n)
 	if err != nil {
 		j = bits.New(n)
 	}
