@@ -3,4 +3,5 @@
 set -eu
 cd "$(dirname "$0")/.."
 go build -o bin/eddy ./cmd/eddy
-exec go run ./scripts/demo -eddy bin/eddy "$@"
+go build -o bin/demo ./scripts/demo
+exec bin/demo -eddy bin/eddy "$@"

@@ -34,10 +34,10 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := p.run(ctx); err != nil {
-		if ctx.Err() != nil {
-			err = errors.New("interrupted; everything is cleaned up")
-		}
+	if err := p.run(ctx); ctx.Err() != nil {
+		fmt.Fprintln(os.Stderr, "demo: interrupted; everything is cleaned up")
+		os.Exit(130)
+	} else if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
@@ -63,8 +63,8 @@ func (p *plan) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("making a file to share: %w", err)
 	}
-	fmt.Printf("The file: %s, %.1f MB of Go's own sources. Each of 1 + %d processes may upload %.1f MB/s.\n\n",
-		filepath.Base(file), float64(size)/1e6, p.receivers, float64(p.rate)/1e6)
+	fmt.Printf("The file: %s, %.1f MB of Go's own sources.\n", filepath.Base(file), mega(size))
+	fmt.Printf("One server and %s, each a process that uploads at most %.1f MB/s.\n\n", plural(p.receivers, "receiver"), mega(p.rate))
 	s := &swarm{plan: p, dir: dir, file: file, size: size}
 	wall, err := s.run(ctx)
 	if err != nil {
@@ -82,9 +82,18 @@ func (p *plan) conclude(size int64, wall time.Duration) {
 	up := float64(p.rate)
 	peers := theory.Class{Peers: p.receivers, Up: up}
 	alone, swarm := theory.ClientServer(float64(size), up, peers), theory.P2P(float64(size), up, peers)
-	fmt.Printf("\nAll %d copies are identical to the original.\n\n", p.receivers)
-	fmt.Printf("  client-server, at best   max(N*F/us, F/dmin)               %6.1f s\n", alone.Seconds)
-	fmt.Printf("  P2P, at best             max(F/us, F/dmin, N*F/(us+sum u))  %6.1f s\n", swarm.Seconds)
-	fmt.Printf("  eddy, measured           start of the receivers to the last %5.1f s = %.2f x the P2P minimum, %.1f times faster than client-server can be\n",
-		wall.Seconds(), wall.Seconds()/swarm.Seconds, alone.Seconds/wall.Seconds())
+	fmt.Printf("\nCompared with the original: %s, all identical.\n\n", plural(p.receivers, "file"))
+	fmt.Printf("  client-server, at best   %6.1f s   max(N*F/us, F/dmin)\n", alone.Seconds)
+	fmt.Printf("  P2P, at best             %6.1f s   max(F/us, F/dmin, N*F/(us+sum u))\n", swarm.Seconds)
+	fmt.Printf("  eddy, measured           %6.1f s   from the receivers' start to the last one done\n\n", wall.Seconds())
+	fmt.Printf("That is %.2f times the P2P minimum, and %.1f times as fast as client-server can be.\n",
+		wall.Seconds()/swarm.Seconds, alone.Seconds/wall.Seconds())
+}
+
+// plural prints a count with its noun.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

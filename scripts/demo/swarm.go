@@ -21,6 +21,9 @@ import (
 // leaveTime is how long a process may take to leave the swarm before it is killed.
 const leaveTime = 5 * time.Second
 
+// lineEvery is how often the table is a line where there is no terminal.
+const lineEvery = 3 * time.Second
+
 // event is a line of eddy --json, as far as the demo reads it.
 type event struct {
 	Type    string   `json:"type"`
@@ -47,7 +50,8 @@ type swarm struct {
 	last []event   // of each process, the sharing one first
 	done []float64 // seconds to completion of each receiver; 0 = not yet
 
-	drawn int // lines of the table on the terminal
+	drawn    int           // lines of the table on the terminal
+	nextLine time.Duration // when the next line is due where there is no terminal
 }
 
 // run shares and receives, and returns the time from the start of the receivers to the last one's completion.
@@ -162,32 +166,34 @@ func (s *swarm) finished() (time.Duration, bool) {
 	return time.Duration(last * float64(time.Second)), true
 }
 
-// draw shows the table: in place on a terminal, else a line every few seconds.
+// draw shows the table: in place on a terminal, else a line every few seconds. No row is wider than 79 columns, since one that
+// wraps could not be drawn over.
 func (s *swarm) draw(start time.Time) {
 	if start.IsZero() {
 		return
 	}
 	elapsed := time.Since(start)
 	if stat, err := os.Stdout.Stat(); err != nil || stat.Mode()&os.ModeCharDevice == 0 {
-		if _, all := s.finished(); all || elapsed.Milliseconds()%3000 < 250 {
+		if _, all := s.finished(); all || elapsed >= s.nextLine {
+			s.nextLine = elapsed.Truncate(lineEvery) + lineEvery
 			fmt.Println(s.line(elapsed))
 		}
 		return
 	}
 	var b strings.Builder
 	if s.drawn > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA", s.drawn)
+		fmt.Fprintf(&b, "\r\x1b[%dA", s.drawn)
 	}
-	fmt.Fprintf(&b, "\x1b[2K%5.1f s   server                                     up %5.1f MB/s  sent %6.1f MB\n",
-		elapsed.Seconds(), mega(s.last[0].UpBPS), mega(s.last[0].UpTotal))
+	fmt.Fprintf(&b, "\x1b[2K%-52s  up %4.1f MB/s  sent %3.0f MB\n", fmt.Sprintf("  server      %.1f s", elapsed.Seconds()),
+		mega(s.last[0].UpBPS), mega(s.last[0].UpTotal))
 	for i := 1; i <= s.receivers; i++ {
 		e := s.last[i]
-		part, note := float64(e.Bytes)/float64(s.size), fmt.Sprintf("down %5.1f MB/s", mega(e.DownBPS))
+		part, note := float64(e.Bytes)/float64(s.size), fmt.Sprintf("down %4.1f", mega(e.DownBPS))
 		if s.done[i] > 0 {
-			part, note = 1, fmt.Sprintf("done in %5.1f s ", s.done[i])
+			part, note = 1, fmt.Sprintf("in %4.1f s", s.done[i])
 		}
-		fmt.Fprintf(&b, "\x1b[2K          receiver %d [%-20s] %3.0f %%   up %5.1f MB/s  sent %6.1f MB  %s  %d peers\n", i,
-			strings.Repeat("#", int(20*part)), 100*part, mega(e.UpBPS), mega(e.UpTotal), note, e.Peers)
+		fmt.Fprintf(&b, "\x1b[2K  receiver %-2d[%-20s] %3.0f %%  %-9s  up %4.1f MB/s  sent %3.0f MB\n", i,
+			strings.Repeat("#", int(20*part)), 100*part, note, mega(e.UpBPS), mega(e.UpTotal))
 	}
 	s.drawn = s.receivers + 1
 	fmt.Print(b.String())
