@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -67,13 +68,23 @@ func (inv *invocation) hashContent(ctx context.Context, what, path string, opts 
 // followHashing shows content being read; progress is what the reader calls.
 func (inv *invocation) followHashing(verb, name string) (stop func(), progress func(done, total int64)) {
 	var done, total atomic.Int64
+	start := time.Now()
 	stop = inv.follow(
 		func() view {
-			return view{label: verb + " " + name, done: done.Load(), total: max(total.Load(), 1), text: "reading"}
+			return view{label: verb + " " + name, done: done.Load(), total: total.Load(), parts: readingParts(done.Load(), total.Load(), time.Since(start))}
 		},
 		func() { inv.events.emit(hashingEvent{verb, done.Load(), total.Load()}) },
 	)
 	return stop, func(d, t int64) { done.Store(d); total.Store(t) }
+}
+
+// readingParts is the mean rate of reading so far, and the time left at it.
+func readingParts(done, total int64, elapsed time.Duration) []string {
+	if done <= 0 || elapsed <= 0 {
+		return []string{"reading"}
+	}
+	bps := float64(done) / elapsed.Seconds()
+	return []string{formatRate(int64(bps)), formatLeft(seconds(float64(max(0, total-done))/bps)) + " left"}
 }
 
 // reportUnreadable lists the files that were left out. Sockets, pipes and devices hold nothing to share: a note is enough.

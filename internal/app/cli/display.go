@@ -2,19 +2,14 @@ package cli
 
 import (
 	"fmt"
-	"io"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 )
 
 const (
 	lookEvery  = time.Second      // events and the bar's figures
 	plainEvery = 10 * time.Second // lines where there is no bar
-	labelWidth = 32               // columns for a name
 )
 
 // view is one look at something that takes time, ready to be shown.
@@ -22,16 +17,17 @@ type view struct {
 	label string   // what it is: a file's name
 	done  int64    // of total, both in bytes
 	total int64    // 0 = open ended: no bar, only text
-	text  string   // rates, peers and so on
+	parts []string // rates, peers and so on; the first matter most where there is little room
 	rows  []string // more lines, shown under a bar only
 }
 
 // line is the view without a bar.
 func (v *view) line() string {
+	text := strings.Join(v.parts, ", ")
 	if v.total <= 0 {
-		return v.label + ": " + v.text
+		return v.label + ": " + text
 	}
-	return fmt.Sprintf("%s: %s of %s (%.1f %%), %s", v.label, formatSize(v.done), formatSize(v.total), percent(v.done, v.total), v.text)
+	return fmt.Sprintf("%s: %s of %s (%.1f %%), %s", v.label, formatSize(v.done), formatSize(v.total), percent(v.done, v.total), text)
 }
 
 // percent returns 100*done/total, and 100 of nothing.
@@ -101,58 +97,6 @@ func (inv *invocation) progressMode() string {
 		return "bar"
 	}
 	return "plain"
-}
-
-// barShower draws a bar that refreshes itself from the last look, with the view's rows under it.
-func (inv *invocation) barShower(look func() view) (show, end func()) {
-	var last atomic.Pointer[view]
-	first := look()
-	last.Store(&first)
-	progress := mpb.New(mpb.WithOutput(inv.Err), mpb.WithAutoRefresh())
-	style := mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]").Build()
-	filler := mpb.BarFillerFunc(func(w io.Writer, s decor.Statistics) error {
-		if last.Load().total <= 0 {
-			return nil
-		}
-		return style.Fill(w, s)
-	})
-	rows := mpb.BarFillerFunc(func(w io.Writer, _ decor.Statistics) error {
-		for _, row := range last.Load().rows {
-			if _, err := fmt.Fprintln(w, row); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	bar, err := progress.Add(0, filler,
-		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return shorten(last.Load().label, labelWidth) + " " })),
-		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return barText(last.Load()) })),
-		mpb.BarBtmExtender(rows),
-	)
-	if err != nil { // only after progress has ended, which it has not
-		return func() {}, progress.Wait
-	}
-	inv.console.setBar(progress)
-	show = func() {
-		v := look()
-		last.Store(&v)
-		// The total stays one ahead: mpb ends a bar that is full, and ours goes on to the next state.
-		bar.SetTotal(max(v.total, 1)+1, false)
-		bar.SetCurrent(v.done)
-	}
-	return show, func() {
-		bar.Abort(true)
-		progress.Wait()
-		inv.console.setBar(nil)
-	}
-}
-
-// barText is what stands to the right of the bar.
-func barText(v *view) string {
-	if v.total <= 0 {
-		return v.text
-	}
-	return fmt.Sprintf(" %5.1f %% of %s, %s", percent(v.done, v.total), formatSize(v.total), v.text)
 }
 
 // shorten cuts the middle out of a long name: beginning and extension tell most.

@@ -372,6 +372,9 @@ func (d *download) run(ctx context.Context) error {
 		if cause := context.Cause(waiting); cause != nil && ctx.Err() == nil {
 			err = cause // a stall, or a reader of stdout that went away
 		}
+		if s := d.torrent.Stats(); errors.Is(err, context.Canceled) && s.State != eddy.Failed {
+			d.inv.say(fmt.Sprintf("%s is left at %.1f %%; the same command goes on from there", filepath.Base(d.torrent.Path()), percent(s.Have, s.Wanted)))
+		}
 		return failedTorrent("getting", d.torrent, err)
 	}
 	result := cmp.Or(d.runHook(ctx), unsaid)

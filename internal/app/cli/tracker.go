@@ -111,8 +111,8 @@ func (t *trackerCommand) run(ctx context.Context) error {
 	}
 	look := func() view {
 		s := server.Stats()
-		return view{label: "tracker", text: fmt.Sprintf("%s, %d peers, %d announces", plural(int(s.Swarms), "torrent"), s.Peers,
-			s.HTTPAnnounces+s.UDPAnnounces)}
+		return view{label: "tracker", parts: []string{plural(int(s.Swarms), "torrent"), plural(int(s.Peers), "peer"),
+			fmt.Sprintf("%d announces", s.HTTPAnnounces+s.UDPAnnounces)}}
 	}
 	stop := t.inv.follow(look, func() {
 		t.inv.events.emit(struct {

@@ -141,7 +141,7 @@ func addStats(a, b eddy.Stats) eddy.Stats {
 // lookAt is the view of one or several torrents on the way in, and afterwards of what they give back.
 func (inv *invocation) lookAt(torrents []*eddy.Torrent) view {
 	if len(torrents) == 0 {
-		return view{text: "nothing to do"}
+		return view{parts: []string{"nothing to do"}}
 	}
 	label := torrents[0].Info().Name
 	if len(torrents) > 1 {
@@ -154,13 +154,13 @@ func (inv *invocation) lookAt(torrents []*eddy.Torrent) view {
 	v := view{label: label, done: s.Have, total: s.Wanted}
 	switch s.State {
 	case eddy.Checking:
-		v.done, v.total, v.text = s.Checked, s.Size, "checking what is there"
+		v.done, v.total, v.parts = s.Checked, s.Size, []string{"checking what is there"}
 	case eddy.Downloading:
-		v.text = downloadText(&s)
+		v.parts = downloadParts(&s)
 	case eddy.Seeding:
-		v.total, v.text = 0, seedText(&s)
+		v.total, v.parts = 0, seedParts(&s)
 	default:
-		v.text = s.State.String() + ": " + s.Problem
+		v.parts = []string{s.State.String() + ": " + s.Problem}
 	}
 	if s.State == eddy.Seeding && len(torrents) == 1 {
 		v.rows = peerRows(torrents[0].Peers(), s.Wanted)
@@ -168,28 +168,28 @@ func (inv *invocation) lookAt(torrents []*eddy.Torrent) view {
 	return v
 }
 
-// downloadText is rate, time left and peers.
-func downloadText(s *eddy.Stats) string {
+// downloadParts is rate, time left and peers.
+func downloadParts(s *eddy.Stats) []string {
 	left := "time left unknown"
 	if d, ok := eta(s); ok {
-		left = formatDuration(d) + " left"
+		left = formatLeft(d) + " left"
+	} else if s.Have >= s.Wanted {
+		left = "finishing"
 	}
-	text := fmt.Sprintf("%s, %s, %s (%s), up %s", formatRate(s.DownRate), left, plural(s.Peers, "peer"),
-		plural(s.Seeds, "seed"), formatRate(s.UpRate))
+	parts := []string{formatRate(s.DownRate), left, fmt.Sprintf("%s (%s)", plural(s.Peers, "peer"), plural(s.Seeds, "seed"))}
 	if s.Peers == 0 && s.TrackerProblem != "" {
-		text += "; tracker: " + s.TrackerProblem
+		parts = append(parts, "tracker: "+s.TrackerProblem)
 	}
-	return text
+	return append(parts, "up "+formatRate(s.UpRate))
 }
 
-// seedText is who is there and what was given.
-func seedText(s *eddy.Stats) string {
-	text := fmt.Sprintf("%s, %s, up %s, %s sent", plural(s.Peers, "peer"), copiesDelivered(s.Copies), formatRate(s.UpRate),
-		formatSize(s.Uploaded))
+// seedParts is who is there and what was given.
+func seedParts(s *eddy.Stats) []string {
+	parts := []string{plural(s.Peers, "peer"), copiesDelivered(s.Copies), "up " + formatRate(s.UpRate), formatSize(s.Uploaded) + " sent"}
 	if s.TrackerProblem != "" {
-		text += "; tracker: " + s.TrackerProblem
+		parts = append(parts, "tracker: "+s.TrackerProblem)
 	}
-	return text
+	return parts
 }
 
 func copiesDelivered(n int) string {

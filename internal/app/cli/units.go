@@ -131,6 +131,14 @@ func formatDuration(d time.Duration) string {
 	return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
 }
 
+// formatLeft prints a time left, in whole seconds: more would pretend to know.
+func formatLeft(d time.Duration) string {
+	if d < time.Minute {
+		return strconv.Itoa(int((d+time.Second-1)/time.Second)) + " s"
+	}
+	return formatDuration(d)
+}
+
 // plural prints a count with its noun: "1 peer", "4 peers".
 func plural(n int, noun string) string {
 	if n == 1 {
