@@ -223,14 +223,14 @@ func (c *create) write(output string, data []byte) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return fail("writing the torrent to", output, err)
 	}
-	if err := writeFile(output, data); err != nil {
+	if err := writeFile(output, data, 0o644); err != nil {
 		return fail("writing the torrent to", output, err)
 	}
 	return nil
 }
 
 // writeFile creates or replaces a file in one step: readers see the old one or all of the new one.
-func writeFile(path string, data []byte) error {
+func writeFile(path string, data []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".eddy-*.tmp")
 	var p *fs.PathError
 	if errors.As(err, &p) {
@@ -241,7 +241,7 @@ func writeFile(path string, data []byte) error {
 	}
 	defer os.Remove(f.Name()) // no longer there once it was renamed
 	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 	if err != nil {
 		return err
 	}
