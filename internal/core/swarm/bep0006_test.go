@@ -155,3 +155,41 @@ func TestFirstPassSendsEachPieceOnce(t *testing.T) {
 		t.Error("the pass did not end")
 	}
 }
+
+// A peer that refuses a piece and is the only one that has it is asked again after a while, not at once and not never.
+func TestRefusalsAreForgiven(t *testing.T) {
+	s := small(t, 1, "")
+	s.Join(0, 0, fastPeer())
+	say(s, 0, wire.HaveAll)
+	say(s, 0, wire.Unchoke)
+	actions(s)
+	say(s, 0, wire.Reject, 0, 0)
+	say(s, 0, wire.Reject, 0, 1)
+	wantActions(t, actions(s))
+	s.Tick(firstGrudge / 2)
+	wantActions(t, actions(s))
+	s.Tick(firstGrudge + housekeeping)
+	wantActions(t, actions(s), "send 0 request 0 0", "send 0 request 0 1")
+}
+
+// A request that the peer skipped, while it answered later ones, is sent again, and its late answer is still welcome.
+func TestSkippedRequestsAreSentAgain(t *testing.T) {
+	s := small(t, 1, "")
+	s.Join(0, 0, fastPeer())
+	say(s, 0, wire.HaveAll)
+	say(s, 0, wire.Unchoke)
+	actions(s)
+	// As if the second had been sent a little later.
+	s.lookup(0).down.ask.entries()[1].at += int64(time.Millisecond)
+	m := wire.Message{Kind: wire.Piece, Index: 0, Begin: blk, Length: blk, Payload: simPayload}
+	if !s.Receive(10*time.Millisecond, 0, &m) {
+		t.Fatal("the block was requested")
+	}
+	wantActions(t, actions(s))
+	s.Tick(minTimeout + housekeeping)
+	wantActions(t, actions(s), "send 0 request 0 0")
+	m.Begin = 0
+	if !s.Receive(3*time.Second, 0, &m) {
+		t.Error("the late answer is dropped")
+	}
+}

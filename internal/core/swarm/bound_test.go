@@ -41,7 +41,7 @@ var boundCases = []struct {
 	{"C 20 peers", 1.06, false, simConfig{size: 32 * mib, piece: 256 * kib, seedUp: 10 * mib, ups: same(20, mib), latency: wan}},
 	{"C 35 peers", 1.06, false, simConfig{size: 32 * mib, piece: 256 * kib, seedUp: 10 * mib, ups: same(35, mib), latency: wan}},
 	{"D 10 peers, half fast", 1.05, false, simConfig{size: 64 * mib, piece: 256 * kib, seedUp: 4 * mib, ups: halves(10), latency: wan}},
-	{"D 20 peers, half fast", 1.06, false, simConfig{size: 64 * mib, piece: 256 * kib, seedUp: 4 * mib, ups: halves(20), latency: wan}},
+	{"D 20 peers, half fast", 1.07, false, simConfig{size: 64 * mib, piece: 256 * kib, seedUp: 4 * mib, ups: halves(20), latency: wan}},
 	{"D 10 peers, half fast, loopback", 1.04, false, simConfig{size: 64 * mib, piece: 256 * kib, seedUp: 4 * mib, ups: halves(10), latency: 200 * time.Microsecond}},
 	{"E 100 peers, degree 50", 1.08, true, simConfig{size: 32 * mib, piece: 256 * kib, seedUp: 10 * mib, ups: same(100, mib), latency: wan, degree: 50}},
 	{"E 100 peers, degree 10", 1.15, true, simConfig{size: 32 * mib, piece: 256 * kib, seedUp: 10 * mib, ups: same(100, mib), latency: wan, degree: 10}},

@@ -54,6 +54,8 @@ type fetching struct {
 	refused  bits.Set // pieces that it rejected though it said that it has them
 	refusals int
 	wait     time.Duration // no requests before: it rejected everything
+	forgive  time.Duration // when refused is forgotten; 0 = it is empty
+	grudge   time.Duration // how long the last refusals were remembered
 	meter    rate.Meter
 	pace     pace
 	queued   bool          // in download.fill

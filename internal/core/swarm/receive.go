@@ -53,7 +53,7 @@ func (s *Swarm) receive(p *peer, m *wire.Message) error {
 			s.forgetRequests(p)
 		}
 		p.down.refused = bits.Set{}
-		p.down.refusals, p.down.wait = 0, 0
+		p.down.refusals, p.down.wait, p.down.forgive = 0, 0, 0
 		s.markFill(p)
 	case wire.Interested:
 		p.remote.interested = true
@@ -169,7 +169,7 @@ func (s *Swarm) receivePiece(p *peer, m *wire.Message) bool {
 	r := p.down.ask.remove(k)
 	p.down.heard = s.now
 	p.down.stalled = false
-	p.down.refusals = 0
+	p.down.refusals, p.down.grudge = 0, 0
 	p.down.pace.sample(s.now, time.Duration(r.at), n)
 	s.markFill(p)
 	pt := s.partialOf(i)
@@ -235,8 +235,12 @@ func (s *Swarm) receiveReject(p *peer, m *wire.Message) error {
 }
 
 // refused remembers that p does not serve piece i although it has it and does not choke us. Asking again at once would be
-// an endless exchange.
+// an endless exchange; never asking again would leave the piece to nobody, where p alone has it.
 func (s *Swarm) refused(p *peer, i int) {
+	if p.down.forgive == 0 {
+		p.down.grudge = min(max(2*p.down.grudge, firstGrudge), refusalWait)
+		p.down.forgive = s.now + p.down.grudge
+	}
 	if p.down.refused.Len() == 0 {
 		p.down.refused = bits.New(s.full.Len())
 	}
@@ -252,7 +256,15 @@ func (s *Swarm) refused(p *peer, i int) {
 	s.fillAll()
 }
 
+// forgive lets p be asked again for the pieces that it refused.
+func (s *Swarm) forgive(p *peer) {
+	p.down.forgive = 0
+	p.down.refused = bits.Set{}
+	s.markFill(p)
+}
+
 const (
+	firstGrudge = time.Second
 	maxRefusals = 64
 	refusalWait = 10 * time.Second
 )

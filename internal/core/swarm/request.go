@@ -277,20 +277,42 @@ func (s *Swarm) forgetRequests(p *peer) {
 // release gives the blocks that p was asked for to others, and goes on waiting for them.
 func (s *Swarm) release(p *peer) {
 	s.abandon(p)
-	for k := range p.down.ask.entries() {
-		r := &p.down.ask.entries()[k]
-		if r.state != pending {
-			continue
-		}
-		r.state = released
-		p.down.ask.stale++
-		if pt := s.partialOf(int(r.piece)); pt != nil {
-			pt.late = true
-			s.unask(pt, int(r.block))
+	entries := p.down.ask.entries()
+	for k := range entries {
+		if entries[k].state == pending {
+			s.letGo(p, &entries[k])
 		}
 	}
 	p.down.stalled, p.down.wary = true, true
 	s.fillAll()
+}
+
+// releaseSkipped frees the blocks that p left out: it has answered requests that we sent later, and time for these is up.
+// Transmission forgets a request now and then; anybody may be asked again, p too.
+func (s *Swarm) releaseSkipped(p *peer) {
+	late := s.now - p.timeout()
+	skipped := false
+	entries := p.down.ask.entries()
+	for k := range entries {
+		r := &entries[k]
+		if r.state == pending && time.Duration(r.at) < p.down.pace.latest && time.Duration(r.at) < late {
+			s.letGo(p, r)
+			skipped = true
+		}
+	}
+	if skipped {
+		s.fillAll()
+	}
+}
+
+// letGo gives the block of one request of p to others, and goes on waiting for it.
+func (s *Swarm) letGo(p *peer, r *request) {
+	r.state = released
+	p.down.ask.stale++
+	if pt := s.partialOf(int(r.piece)); pt != nil {
+		pt.late = true
+		s.unask(pt, int(r.block))
+	}
 }
 
 // cancelOthers cancels the requests of a block that is here now.
@@ -351,12 +373,14 @@ type pace struct {
 	burst    float64 // bytes/s while it sends, decaying maximum
 	from     time.Duration
 	bytes    int64
+	latest   time.Duration // when the newest request that was answered had been sent
 	answered bool
 }
 
 // sample notes an answer of n bytes to a request sent at at.
 func (c *pace) sample(now, at time.Duration, n int64) {
 	took := now - at
+	c.latest = max(c.latest, at)
 	if !c.answered {
 		c.answered, c.minimum, c.mean, c.dev = true, took, took, took/2
 	} else {
@@ -378,22 +402,23 @@ func (c *pace) sample(now, at time.Duration, n int64) {
 const burstSpan = 40 * time.Millisecond
 
 // depth is how many blocks of p may be under way: what it sends in a round trip at the rate of its bursts, two blocks, and
-// half a second of its mean rate, which bridges the time that a piece-serial sender spends on others. A longer queue would
-// commit us to blocks long before they come.
+// a second of its mean rate, which bridges the time that a piece-serial sender spends on others. A longer queue would
+// commit us to blocks long before they come; half a second would do among ourselves, but never grow with a client that
+// looks at its queue twice a second (Transmission).
 func (s *Swarm) depth(p *peer) int {
 	d := &p.down
 	if d.stalled {
 		return 0 // until it answers one of those that it has
 	}
 	mean := float64(d.meter.Over(s.now, 4*time.Second))
-	half := min(mean/2, float64(max(s.layout.PieceLength, maxQueue)))
-	want := int((d.pace.burst*d.pace.minimum.Seconds()+half)/metainfo.BlockSize) + 2
+	queue := min(mean, float64(max(s.layout.PieceLength, maxQueue)))
+	want := int((d.pace.burst*d.pace.minimum.Seconds()+queue)/metainfo.BlockSize) + 2
 	want = max(want, firstDepth)
 	return max(2, min(want, p.info.ReqQ, ReqQ))
 }
 
 const (
-	maxQueue   = 4 << 20 // bytes: the most of the half second, for fast links
+	maxQueue   = 4 << 20 // bytes: the most of that second, for fast links
 	firstDepth = 8       // blocks asked of a peer of whose rate nothing is known
 )
 

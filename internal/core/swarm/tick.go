@@ -67,8 +67,15 @@ func (s *Swarm) checkTimeouts() {
 			p.down.wait = 0
 			s.markFill(p)
 		}
+		if p.down.forgive > 0 && s.now >= p.down.forgive {
+			s.forgive(p)
+		}
 		if p.down.ask.live() > 0 && s.now-p.down.heard > p.timeout() {
-			s.release(p)
+			if s.releaseSkipped(p); p.down.ask.live() > 0 {
+				s.release(p)
+			}
+		} else {
+			s.releaseSkipped(p)
 		}
 		if p.useful > 0 && p.down.ask.live() == 0 {
 			s.markFill(p) // time alone may have opened something
