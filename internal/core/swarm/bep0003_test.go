@@ -93,8 +93,22 @@ func TestBitfieldIsFirst(t *testing.T) {
 	wantActions(t, actions(s))
 }
 
-// aria2 breaks that rule: it tells several pieces at once in another bitfield, where that is shorter than their Haves. It is
-// understood as those Haves, up to the peer's completion; what the message lacks was still told before.
+// aria2 breaks that rule: it tells several pieces at once in another bitfield, where that is shorter than their Haves, and the
+// last ones by Have All. They are understood as those Haves; what a message lacks was still told before.
+func TestLaterHaveAllIsHaves(t *testing.T) {
+	s := small(t, 4, "1111")
+	s.Join(0, 0, fastPeer())
+	say(s, 0, wire.HaveNone)
+	say(s, 0, wire.Have, 2)
+	say(s, 0, wire.HaveAll)
+	if ps, ok := s.PeerStats(0); !ok || !ps.Complete {
+		t.Errorf("%+v, %v: not complete", ps, ok)
+	}
+	if err := s.check(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLaterBitfieldIsHaves(t *testing.T) {
 	s := small(t, 4, "")
 	s.Join(0, 0, fastPeer())

@@ -18,10 +18,10 @@ func TestExactlyOneOfThree(t *testing.T) {
 	}
 	s := small(t, 4, "")
 	s.Join(0, 0, fastPeer())
-	say(s, 0, wire.HaveNone)
-	actions(s)
 	say(s, 0, wire.HaveAll)
-	wantActions(t, actions(s), "close 0 have all after the peer had told what it has")
+	actions(s)
+	say(s, 0, wire.HaveNone)
+	wantActions(t, actions(s), "close 0 have none after the peer had told what it has")
 }
 
 // BEP 6: "when a peer chokes ... it MUST reject all requests from the peer to the local peer except requests for pieces in

@@ -107,12 +107,12 @@ func (s *Swarm) receiveHave(p *peer, m *wire.Message) error {
 	return nil
 }
 
-// receivePieces takes the first message about what the peer has (BEP 3, BEP 6). A bitfield is taken later too, as a Have for
-// each piece that is new: "'bitfield' is only ever sent as the first message" (BEP 3), but aria2 sends another one wherever it
-// is shorter than the Haves for the pieces it just verified.
+// receivePieces takes the first message about what the peer has (BEP 3, BEP 6). Bitfields and Have All are taken later too, as a
+// Have for each piece that is new: both "only ever" come first, but aria2 sends another bitfield wherever it is shorter than
+// the Haves for the pieces it just verified, and Have All when these are the last.
 func (s *Swarm) receivePieces(p *peer, m *wire.Message) error {
 	first := !p.remote.stated
-	if !first && m.Kind != wire.Bitfield {
+	if !first && m.Kind == wire.HaveNone {
 		return violation("%s after the peer had told what it has", m.Kind)
 	}
 	if m.Kind != wire.Bitfield && !p.info.Fast {
