@@ -5,31 +5,49 @@ import "sync"
 // maxCompletions bounds how many peers of one torrent are remembered: ids cost nothing to make up.
 const maxCompletions = 1 << 16
 
-// completions are the peers that told the embedded tracker that they have become complete, each once. The zero value is
-// ready. Safe for concurrent use.
+// completions are the peers that became complete by what they told the embedded tracker, each once. The zero value is ready.
+// Safe for concurrent use.
 type completions struct {
-	mu  sync.Mutex
-	ids map[[20]byte]map[[20]byte]bool // by infohash as trackers know it
+	mu    sync.Mutex
+	peers map[[20]byte]*announced // by infohash as trackers know it
 }
 
-// add is tracker.ServerConfig.Completed.
-func (c *completions) add(hash, peerID [20]byte) {
+// announced is what the peers of one torrent said.
+type announced struct {
+	complete map[[20]byte]bool // by peer id; false = it lacked something when it announced last
+	done     int               // of these true
+}
+
+// hear is tracker.ServerConfig.Announced. Nothing left counts if the peer says that it has just become complete, or lacked
+// something before: who was complete from the start is no copy of ours.
+func (c *completions) hear(hash, peerID [20]byte, left int64, completed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ids == nil {
-		c.ids = make(map[[20]byte]map[[20]byte]bool)
+	if c.peers == nil {
+		c.peers = make(map[[20]byte]*announced)
 	}
-	if c.ids[hash] == nil {
-		c.ids[hash] = make(map[[20]byte]bool)
+	t := c.peers[hash]
+	if t == nil {
+		t = &announced{complete: make(map[[20]byte]bool)}
+		c.peers[hash] = t
 	}
-	if len(c.ids[hash]) < maxCompletions {
-		c.ids[hash][peerID] = true
+	done, known := t.complete[peerID]
+	switch {
+	case done, !known && len(t.complete) == maxCompletions:
+	case left > 0:
+		t.complete[peerID] = false
+	case known, completed:
+		t.complete[peerID] = true
+		t.done++
 	}
 }
 
-// count returns how many distinct peers of a torrent are complete.
+// count returns how many distinct peers of a torrent have become complete.
 func (c *completions) count(hash [20]byte) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.ids[hash])
+	if t := c.peers[hash]; t != nil {
+		return t.done
+	}
+	return 0
 }

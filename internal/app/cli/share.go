@@ -171,7 +171,7 @@ func (s *share) bind(ctx context.Context) error {
 	s.site = newSite()
 	config := tracker.ServerConfig{
 		HTTP: s.http, IntervalLow: shareIntervalLow, IntervalHigh: shareIntervalHigh,
-		Allow: s.site.tracks, Completed: s.inv.completed.add, Fallback: s.site, Host: hosts, Logger: s.inv.log,
+		Allow: s.site.tracks, Announced: s.inv.completed.hear, Fallback: s.site, Host: hosts, Logger: s.inv.log,
 		Static: s.seeders(hosts, client.Addr()),
 	}
 	if config.HTTP == "" {

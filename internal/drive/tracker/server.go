@@ -260,8 +260,8 @@ func (s *Server) announce(req *announce.Request, from netip.AddrPort, limit int,
 		return announce.Response{Failure: "this tracker does not serve this torrent"}
 	}
 	peer, static := s.listedAs(netip.AddrPortFrom(from.Addr(), req.Port))
-	if s.cfg.Completed != nil && req.Event == announce.Completed && req.Left == 0 && !static {
-		s.cfg.Completed(req.InfoHash, req.PeerID)
+	if s.cfg.Announced != nil && !static {
+		s.cfg.Announced(req.InfoHash, req.PeerID, req.Left, req.Event == announce.Completed)
 	}
 	buf, told := s.tellStatic(req, peer, static, limit, buf)
 	rest := *req

@@ -33,9 +33,10 @@ type ServerConfig struct {
 	Allow func(hash [20]byte) bool // torrents to serve; nil for all. Called for every announce, concurrently.
 	Deny  func(hash [20]byte) bool // torrents not to serve, whatever Allow says; nil for none
 
-	// Completed, if set, hears of every announce that a peer has just become complete (BEP 3), concurrently; the same peer may
-	// say so several times, over HTTP and UDP. The id is only what the peer says. It must not block.
-	Completed func(hash, peerID [20]byte)
+	// Announced, if set, hears of every announce that is answered, but for those of Static: how many bytes the peer lacks, and
+	// whether it says that it has just become complete (BEP 3). A peer may say so several times, over HTTP and UDP, or never,
+	// as aria2, which only stops with nothing left. The id is only what the peer says. Called concurrently; must not block.
+	Announced func(hash, peerID [20]byte, left int64, completed bool)
 
 	// Static are seeders that every torrent has, besides those that announce: who shares a file lists itself so. They are
 	// told as they stand here. An announce from one of them is answered but not listed a second time.

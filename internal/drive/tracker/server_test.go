@@ -180,14 +180,21 @@ func TestOwnSeederIsListedUnderItsHost(t *testing.T) {
 	}
 }
 
-// BEP 3: event "completed" "is sent when the download completes": whoever counts copies hears of that, not of those who were
-// complete from the start, nor of torrents that are not served.
-func TestCompletedIsHeard(t *testing.T) {
-	var heard []byte
+// BEP 3: event "completed" "is sent when the download completes": whoever counts copies hears what peers say of that, but nothing
+// of torrents that are not served, nor from the static seeders.
+func TestAnnouncesAreHeard(t *testing.T) {
+	type said struct {
+		Hash, ID  byte
+		Left      int64
+		Completed bool
+	}
+	var heard []said
 	s, err := NewServer(ServerConfig{
 		HTTP: "127.0.0.1:0", Static: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.7:6881")},
-		Allow:     func(hash [20]byte) bool { return hash[0] == 1 },
-		Completed: func(hash, id [20]byte) { heard = append(heard, hash[0], id[0]) },
+		Allow: func(hash [20]byte) bool { return hash[0] == 1 },
+		Announced: func(hash, id [20]byte, left int64, completed bool) {
+			heard = append(heard, said{hash[0], id[0], left, completed})
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -201,17 +208,16 @@ func TestCompletedIsHeard(t *testing.T) {
 		event    announce.Event
 	}{
 		{1, 10, from, 1, 0, announce.Completed},
-		{1, 11, from, 2, 0, announce.Started},
-		{1, 12, from, 3, 5, announce.Completed},
+		{1, 11, from, 2, 5, announce.Started},
+		{1, 11, from, 2, 0, announce.Stopped},
 		{2, 13, from, 4, 0, announce.Completed},
 		{1, 14, netip.MustParseAddrPort("192.0.2.7:9"), 6881, 0, announce.Completed},
-		{1, 15, from, 5, 0, announce.Completed},
 	} {
 		s.announce(&announce.Request{
 			InfoHash: [20]byte{a.hash}, PeerID: [20]byte{a.id}, Port: a.port, Left: a.left, Event: a.event, NumWant: -1,
 		}, a.from, 200, nil)
 	}
-	if d := cmp.Diff([]byte{1, 10, 1, 15}, heard); d != "" {
+	if d := cmp.Diff([]said{{1, 10, 0, true}, {1, 11, 5, false}, {1, 11, 0, false}}, heard); d != "" {
 		t.Error(d)
 	}
 }
