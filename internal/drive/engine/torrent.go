@@ -238,7 +238,7 @@ func (t *Torrent) failLocked(err error) {
 	}
 	t.progress.err, t.progress.state, t.progress.problem = err, Failed, err.Error()
 	close(t.ends.failed)
-	t.log.Error("torrent failed", "err", err)
+	t.log.Info("torrent failed", "err", err) // who added it learns of it by Failed, and tells the user once
 	if cancel := t.ends.cancel.Load(); cancel != nil {
 		(*cancel)(err)
 	}
