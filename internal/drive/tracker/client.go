@@ -97,6 +97,12 @@ func (c *Client) Announce(ctx context.Context, rawURL string, req *announce.Requ
 	return r, err
 }
 
+// within drops the peers that are less public than the tracker that named them: nothing public makes us contact a private
+// network, and nothing private this machine (trust: promise 9).
+func within(peers []announce.Peer, tracker netx.Scope) []announce.Peer {
+	return slices.DeleteFunc(peers, func(p announce.Peer) bool { return netx.CheckScope(p.Addr.Addr(), tracker) != nil })
+}
+
 // Scrape asks the tracker with the announce URL rawURL for the counts of up to announce.MaxScrape torrents; the rows are in
 // the order of hashes, with -1 for what it did not say.
 func (c *Client) Scrape(ctx context.Context, rawURL string, hashes [][20]byte) ([]announce.Counts, error) {

@@ -24,7 +24,7 @@ func (c *Client) httpExchanges(ctx context.Context, u *url.URL, req *announce.Re
 	target := string(announce.AppendURL(nil, u.String(), req))
 	over := func(network string) exchange {
 		return func(ctx context.Context) (announce.Response, error) {
-			body, status, err := c.get(ctx, network, target)
+			body, status, reached, err := c.get(ctx, network, target)
 			if err != nil {
 				return announce.Response{}, err
 			}
@@ -33,6 +33,7 @@ func (c *Client) httpExchanges(ctx context.Context, u *url.URL, req *announce.Re
 			if status != "" && (err != nil || r.Failure == "") {
 				return announce.Response{}, errors.New(status)
 			}
+			r.Peers = within(r.Peers, reached)
 			return r, err
 		}
 	}
@@ -67,7 +68,7 @@ func (c *Client) httpScrape(ctx context.Context, rawURL string, hashes [][20]byt
 	if !ok {
 		return nil, errors.New("its URL does not end in announce, so it has no scrape (BEP 48)")
 	}
-	body, status, err := c.get(ctx, "tcp", string(announce.AppendScrapeURL(nil, base, hashes)))
+	body, status, _, err := c.get(ctx, "tcp", string(announce.AppendScrapeURL(nil, base, hashes)))
 	if err != nil {
 		return nil, err
 	}
@@ -78,20 +79,20 @@ func (c *Client) httpScrape(ctx context.Context, rawURL string, hashes [][20]byt
 }
 
 // get fetches target, following redirects. Each hop must be at least as public as those before it. It returns the body and,
-// unless it is 200 OK, the status.
-func (c *Client) get(ctx context.Context, network, target string) (body []byte, status string, err error) {
+// unless it is 200 OK, the status, and the scope of the address that answered.
+func (c *Client) get(ctx context.Context, network, target string) (body []byte, status string, reached netx.Scope, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.HTTPTimeout)
 	defer cancel()
 	u, err := url.Parse(target)
 	if err != nil {
-		return nil, "", err
+		return nil, "", 0, err
 	}
 	min := c.cfg.Min
 	for range maxRedirects + 1 {
 		h := &hop{client: c, network: network, min: min}
 		resp, err := h.get(ctx, u)
 		if err != nil {
-			return nil, "", err
+			return nil, "", 0, err
 		}
 		location := resp.Header.Get("Location")
 		if resp.StatusCode < 300 || resp.StatusCode > 399 || location == "" {
@@ -100,19 +101,19 @@ func (c *Client) get(ctx context.Context, network, target string) (body []byte, 
 				status = "HTTP status " + resp.Status
 			}
 			body, err = readBody(resp)
-			return body, status, err
+			return body, status, h.vouches(), err
 		}
 		resp.Body.Close()
 		next, err := u.Parse(location)
 		switch {
 		case err != nil:
-			return nil, "", fmt.Errorf("redirect: %w", err)
+			return nil, "", 0, fmt.Errorf("redirect: %w", err)
 		case next.Scheme != "https" && (next.Scheme != "http" || u.Scheme == "https"):
-			return nil, "", fmt.Errorf("redirect from %s to %s refused", u.Scheme, next.Scheme)
+			return nil, "", 0, fmt.Errorf("redirect from %s to %s refused", u.Scheme, next.Scheme)
 		}
 		u, min = next, max(min, h.reached)
 	}
-	return nil, "", fmt.Errorf("more than %d redirects", maxRedirects)
+	return nil, "", 0, fmt.Errorf("more than %d redirects", maxRedirects)
 }
 
 // hop is one request of a chain of redirects. Its connection is its own, never kept: a connection that the user's own word
@@ -122,6 +123,17 @@ type hop struct {
 	network string
 	min     netx.Scope // the least public scope to contact
 	reached netx.Scope // what was contacted, once get has returned
+
+	unresolved bool // a proxy looked the name up: reached is the strictest guess
+}
+
+// vouches is the scope of the peers that the tracker may name. Behind a proxy its own is unknown: it may well serve the
+// private network that the proxy belongs to.
+func (h *hop) vouches() netx.Scope {
+	if h.unresolved {
+		return netx.Private
+	}
+	return h.reached
 }
 
 // get sends the request. The caller closes the response's body.
@@ -170,7 +182,7 @@ func (h *hop) get(ctx context.Context, u *url.URL) (*http.Response, error) {
 func (h *hop) checkProxied(u *url.URL) error {
 	a, err := netip.ParseAddr(u.Hostname())
 	if err != nil {
-		h.reached = netx.Public
+		h.reached, h.unresolved = netx.Public, true
 		return nil
 	}
 	h.reached = netx.ScopeOf(a)

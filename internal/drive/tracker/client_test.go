@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -306,7 +307,7 @@ func TestRedirects(t *testing.T) {
 	// What a public hop may lead to: the hops after it carry its scope.
 	for _, min := range []netx.Scope{netx.Private, netx.Public} {
 		reached.Store(0)
-		_, _, err := newClient(t, ClientConfig{Min: min}).get(t.Context(), "tcp", inside)
+		_, _, _, err := newClient(t, ClientConfig{Min: min}).get(t.Context(), "tcp", inside)
 		if !errors.Is(err, netx.ErrScope) || reached.Load() > 0 {
 			t.Errorf("from %v to loopback: %v, reached %d times", min, err, reached.Load())
 		}
@@ -314,6 +315,28 @@ func TestRedirects(t *testing.T) {
 }
 
 // The scope that a hop has reached is what the next one must not fall below.
+// Promise 9: nothing public makes us contact a less public address, and link-local ones are never contacted.
+func TestPeersAreNoLessPublicThanTheirTracker(t *testing.T) {
+	all := []string{"8.8.8.8:1", "10.0.0.1:1", "127.0.0.1:1", "169.254.169.254:80", "[2606:4700::1]:1", "[fd00::1]:1", "[::1]:1", "[fe80::1]:1"}
+	for tracker, want := range map[netx.Scope][]string{
+		netx.Public:   {"8.8.8.8:1", "[2606:4700::1]:1"},
+		netx.Private:  {"8.8.8.8:1", "10.0.0.1:1", "[2606:4700::1]:1", "[fd00::1]:1"},
+		netx.Loopback: {"8.8.8.8:1", "10.0.0.1:1", "127.0.0.1:1", "[2606:4700::1]:1", "[fd00::1]:1", "[::1]:1"},
+	} {
+		var peers []announce.Peer
+		for _, a := range all {
+			peers = append(peers, announce.Peer{Addr: netip.MustParseAddrPort(a)})
+		}
+		var got []string
+		for _, p := range within(peers, tracker) {
+			got = append(got, p.Addr.String())
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("a tracker that is %v: %v, want %v", tracker, got, want)
+		}
+	}
+}
+
 func TestHopKnowsWhatItReached(t *testing.T) {
 	base := serveTest(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, lonelyAnswer) })
 	u, err := url.Parse(base)

@@ -45,6 +45,7 @@ func (c *Client) udpExchanges(ctx context.Context, u *url.URL, req *announce.Req
 			if errors.As(err, &refused) {
 				return announce.Response{Failure: refused.Reason}, nil
 			}
+			r.Announce.Peers = within(r.Announce.Peers, netx.ScopeOf(remote.Addr()))
 			return r.Announce, err
 		})
 	}
