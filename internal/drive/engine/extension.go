@@ -34,9 +34,6 @@ func (t *Torrent) hear(l *link, m *wire.Message) error {
 	if h.Client != "" {
 		l.client = h.Client
 	}
-	if !l.met { // one that says so later has become complete: a copy
-		l.met, l.giver = true, h.UploadOnly
-	}
 	if h.Reqq > 0 {
 		t.sw.SetReqQ(l.id, h.Reqq)
 	}

@@ -32,9 +32,7 @@ type link struct {
 	dismissed bool           // the brain asked to close it
 	listens   netip.AddrPort // where it accepts connections, held in the book: what it says (BEP 10 "p"), or where we dialled
 	client    string         // as it says (BEP 10 "v")
-	met       bool           // its extended handshake came
-	giver     bool           // it said then that it wants nothing (BEP 21)
-	lacked    bool           // it was seen without a complete copy
+	lacked    bool           // it was seen to fetch
 	worth     outcome        // what the book shall think of the connection
 }
 
