@@ -105,14 +105,15 @@ func (o *TorrentOptions) spec() (engine.Spec, error) {
 	}
 	info := &o.Meta.Info
 	root, files := layOut(info, o.Dir)
+	content := ""
 	if o.Path != "" {
 		var err error
-		if root, files, err = locate(info, o.Path); err != nil {
+		if root, content, files, err = locate(info, o.Path); err != nil {
 			return engine.Spec{}, err
 		}
 	}
 	spec := engine.Spec{
-		Meta: o.Meta, Root: root, Files: files, Peers: o.Peers, ReadOnly: o.Seed, Overwrite: o.Overwrite,
+		Meta: o.Meta, Root: root, Content: content, Files: files, Peers: o.Peers, ReadOnly: o.Seed, Overwrite: o.Overwrite,
 		Sequential: o.Sequential, Prealloc: o.Prealloc,
 	}
 	if !o.NoTrackers {

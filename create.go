@@ -119,7 +119,7 @@ type VerifyReport struct {
 // Verify hashes the content at path and compares it with the torrent. path is the content itself, or the directory that
 // holds it under its name. workers 0 means one a core; progress may be nil.
 func Verify(ctx context.Context, meta *metainfo.MetaInfo, path string, workers int, progress func(done, total int64)) (*VerifyReport, error) {
-	root, files, err := locate(&meta.Info, path)
+	root, _, files, err := locate(&meta.Info, path)
 	if err != nil {
 		return nil, err
 	}

@@ -272,6 +272,24 @@ func TestSeedNeedsCompleteContent(t *testing.T) {
 	wantFile(t, filepath.Join(to, "film"), data)
 }
 
+func TestPathOfSeededContent(t *testing.T) {
+	parent := t.TempDir()
+	tree := filepath.Join(parent, "tree")
+	write(t, filepath.Join(tree, "a", "one"), pattern(100_000, 1))
+	src, _ := share(t, tree, 64<<10)
+	renamed := filepath.Join(t.TempDir(), "other name")
+	write(t, filepath.Join(renamed, "a", "one"), pattern(100_000, 1))
+	for path, want := range map[string]string{parent: tree, tree: tree, renamed: renamed} {
+		tor := add(t, client(t, eddy.Config{}), eddy.TorrentOptions{Meta: src.Meta, Seed: true, Path: path})
+		if err := tor.Wait(within(t)); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		if got := tor.Path(); got != want {
+			t.Errorf("content at %s has the path %s, want %s", path, got, want)
+		}
+	}
+}
+
 func TestChangedSourceIsNoLongerServed(t *testing.T) {
 	data := pattern(1<<20, 1)
 	from, to := filepath.Join(t.TempDir(), "film"), t.TempDir()

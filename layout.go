@@ -25,22 +25,24 @@ func layOut(info *metainfo.Info, dir string) (root string, files []storage.FileS
 	return dir, files
 }
 
-// locate finds the content at or below p: p is the content itself, or the directory that holds it under its name.
-func locate(info *metainfo.Info, p string) (root string, files []storage.FileSpec, err error) {
+// locate finds the content at or below p: p is the content itself, or the directory that holds it under its name. It also
+// returns the path of the content itself.
+func locate(info *metainfo.Info, p string) (root, content string, files []storage.FileSpec, err error) {
 	st, err := os.Stat(p)
 	if err != nil {
-		return "", nil, fmt.Errorf("looking for the content of %s: %w", info.Name, err)
+		return "", "", nil, fmt.Errorf("looking for the content of %s: %w", info.Name, err)
 	}
 	root, files = layOut(info, p)
 	if !st.IsDir() {
 		if info.MultiFile {
-			return "", nil, fmt.Errorf("the content of %s is a directory, but %s is a file", info.Name, p)
+			return "", "", nil, fmt.Errorf("the content of %s is a directory, but %s is a file", info.Name, p)
 		}
 		files[0].Path = filepath.Base(p)
-		return filepath.Dir(p), files, nil
+		return filepath.Dir(p), p, files, nil
 	}
 	if !info.MultiFile || below(p, files) {
-		return root, files, nil
+		name, _, _ := strings.Cut(files[0].Path, "/")
+		return root, filepath.Join(p, name), files, nil
 	}
 	// The directory is the content itself, whatever its name: cut the torrent's name off the paths.
 	for i := range files {
@@ -50,7 +52,7 @@ func locate(info *metainfo.Info, p string) (root string, files []storage.FileSpe
 			files[i].Path = path.Base(files[i].Path)
 		}
 	}
-	return p, files, nil
+	return p, p, files, nil
 }
 
 // below reports whether dir holds the torrent's own directory.
