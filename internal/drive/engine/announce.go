@@ -18,7 +18,7 @@ const (
 func (t *Torrent) announce(ctx context.Context) {
 	a, err := tracker.NewAnnouncer(tracker.AnnouncerConfig{
 		Transport: t.e.trackers, Tiers: t.spec.Trackers,
-		InfoHash: t.wireID, PeerID: t.e.peerID, Port: t.e.Addr().Port(), Key: t.e.key,
+		InfoHash: t.wireID(), PeerID: t.e.peerID, Port: t.e.Addr().Port(), Key: t.e.key,
 		Counters: t.counters, Notify: t.onAnnounced,
 		Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Logger: t.log,
 	})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"sort"
 	"strings"
 	"time"
@@ -20,14 +21,9 @@ import (
 // open finds out what is already there and prepares the brain. Nothing is written before it is known that nothing of the
 // user's will be lost.
 func (t *Torrent) open(ctx context.Context) error {
-	store, err := storage.OpenFiles(storage.FilesConfig{
-		Root: t.spec.Root, Files: t.spec.Files, ReadOnly: t.spec.ReadOnly, FollowSymlinks: t.spec.ReadOnly,
-		Wanted: t.spec.Wanted, Prealloc: t.spec.Prealloc,
-	})
-	if err != nil {
-		return fmt.Errorf("opening the files of %s: %w", t.name(), err)
+	if err := t.openFiles(); err != nil {
+		return err
 	}
-	t.content.store = store
 	if err := t.openRecord(); err != nil {
 		return err
 	}
@@ -36,7 +32,7 @@ func (t *Torrent) open(ctx context.Context) error {
 		return err
 	}
 	dt, err := t.e.disk.Open(disk.TorrentConfig{
-		Layout: t.layout, PieceHash: t.spec.Meta.Info.PieceHash, Store: store, Results: t.onResult,
+		Layout: t.layout, PieceHash: t.spec.Meta.Info.PieceHash, Store: t.content.store, Results: t.onResult,
 		ID: t.spec.Meta.ID, Have: have.Bytes(), Meta: t.vouch,
 	})
 	if err != nil {
@@ -66,6 +62,17 @@ func (t *Torrent) open(ctx context.Context) error {
 	}
 	t.finish(ready)
 	return t.Err()
+}
+
+func (t *Torrent) openFiles() (err error) {
+	t.content.store, err = storage.OpenFiles(storage.FilesConfig{
+		Root: t.spec.Root, Files: t.spec.Files, ReadOnly: t.spec.ReadOnly, FollowSymlinks: t.spec.ReadOnly,
+		Wanted: t.spec.Wanted, Prealloc: t.spec.Prealloc,
+	})
+	if err != nil {
+		return fmt.Errorf("opening the files of %s: %w", t.name(), err)
+	}
+	return nil
 }
 
 // find looks at what is on disk: have are pieces known to be good, suspects those that must be hashed to know.
@@ -304,12 +311,24 @@ func (t *Torrent) begin(have, wanted bits.Set) (ready []int, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	sw, err := swarm.New(swarm.Config{
-		Layout: t.layout, Have: have, Wanted: wanted, InfoHash: t.wireID, Sequential: t.spec.Sequential,
+		Layout: t.layout, Have: have, Wanted: wanted, InfoHash: t.wireID(), Sequential: t.spec.Sequential,
 		UploadRate: t.limits.up, DownloadRate: t.limits.down, Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 	})
 	if err != nil {
 		return nil, err
 	}
+	ready = t.measure(have, wanted)
+	if p := &t.progress; p.state == Checking {
+		p.state = Downloading
+	}
+	t.alarm.timer = time.AfterFunc(time.Hour, t.tick)
+	t.alarm.timer.Stop()
+	t.sw = sw
+	return ready, nil
+}
+
+// measure counts what is there and what is missing, and returns the files that are complete already; t.mu is held.
+func (t *Torrent) measure(have, wanted bits.Set) (ready []int) {
 	p := &t.progress
 	p.verified, p.wanted = have.Clone(), wanted
 	p.left = make([]int, len(t.spec.Files))
@@ -335,13 +354,7 @@ func (t *Torrent) begin(have, wanted bits.Set) (ready []int, err error) {
 	if p.bytes == p.total {
 		p.finished = time.Now()
 	}
-	if p.state == Checking {
-		p.state = Downloading
-	}
-	t.alarm.timer = time.AfterFunc(time.Hour, t.tick)
-	t.alarm.timer.Stop()
-	t.sw = sw
-	return ready, nil
+	return ready
 }
 
 // openRecord opens the resume record of this torrent in this place.
@@ -353,7 +366,7 @@ func (t *Torrent) openRecord() error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(parent(path), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("making the state directory: %w", err)
 	}
 	t.content.record, err = disk.OpenStore(path, t.log)

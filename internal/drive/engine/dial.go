@@ -111,7 +111,7 @@ func (t *Torrent) shake(ctx context.Context, addr netip.AddrPort) (netx.Conn, wi
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	theirs, err := peer.Initiate(conn, t.e.handshake(t.wireID))
+	theirs, err := peer.Initiate(conn, t.e.handshake(t.wireID()))
 	if err != nil {
 		conn.Close()
 		return nil, theirs, err

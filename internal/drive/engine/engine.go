@@ -179,7 +179,7 @@ func (e *Engine) Add(spec Spec) (*Torrent, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if _, ok := e.torrents[t.wireID]; ok {
+	if _, ok := e.torrents[t.wireID()]; ok {
 		return nil, fmt.Errorf("adding %s: %w", t.name(), ErrDuplicate)
 	}
 	if e.running != nil && e.running.Err() != nil {
@@ -187,7 +187,7 @@ func (e *Engine) Add(spec Spec) (*Torrent, error) {
 	}
 	e.serial++
 	t.serial = e.serial
-	e.torrents[t.wireID] = t
+	e.torrents[t.wireID()] = t
 	e.share()
 	if e.running != nil {
 		e.launch(t)
@@ -203,7 +203,7 @@ func (e *Engine) launch(t *Torrent) {
 		t.run(ctx)
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		delete(e.torrents, t.wireID)
+		delete(e.torrents, t.wireID())
 		e.share()
 	})
 }
@@ -212,8 +212,8 @@ func (e *Engine) launch(t *Torrent) {
 func (e *Engine) forget(t *Torrent) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.running == nil && e.torrents[t.wireID] == t {
-		delete(e.torrents, t.wireID)
+	if e.running == nil && e.torrents[t.wireID()] == t {
+		delete(e.torrents, t.wireID())
 		close(t.ends.gone)
 	}
 }

@@ -171,5 +171,3 @@ func (t *Torrent) recordPath() (string, error) {
 	sum := sha256.Sum256([]byte(t.spec.Meta.ID.String() + "\x00" + t.Path() + "\x00" + root))
 	return filepath.Join(t.e.cfg.StateDir, "transfers", hex.EncodeToString(sum[:16])+".db"), nil
 }
-
-func parent(path string) string { return filepath.Dir(path) }

@@ -39,7 +39,6 @@ type Torrent struct {
 	e       *Engine
 	spec    Spec
 	layout  metainfo.Layout
-	wireID  [20]byte
 	serial  int // among the engine's torrents
 	log     *slog.Logger
 	book    *book
@@ -118,7 +117,7 @@ func newTorrent(e *Engine, spec Spec) (*Torrent, error) {
 		return nil, ErrV2Only
 	}
 	t := &Torrent{
-		e: e, spec: spec, layout: info.Layout(), wireID: spec.Meta.ID.V1,
+		e: e, spec: spec, layout: info.Layout(),
 		log: e.log.With("torrent", info.Name), book: newBook(),
 		links: make(map[swarm.Peer]*link), byID: make(map[[20]byte]*link),
 	}
@@ -276,6 +275,9 @@ func (t *Torrent) Path() string {
 }
 
 func (t *Torrent) name() string { return t.spec.Meta.Info.Name }
+
+// wireID is what peers and trackers call the torrent.
+func (t *Torrent) wireID() [20]byte { return t.spec.Meta.ID.V1 }
 
 // accepting reports whether peers may join.
 func (t *Torrent) accepting() bool {
