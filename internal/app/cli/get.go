@@ -362,6 +362,7 @@ func (d *download) run(ctx context.Context) error {
 	if d.stallTimeout > 0 {
 		go watchStall(waiting, d.torrent, time.Duration(d.stallTimeout), cancel)
 	}
+	go d.tellPauses(waiting)
 	err := d.torrent.Wait(waiting)
 	var unsaid error // the result could not be printed; the content is there all the same
 	if err == nil {

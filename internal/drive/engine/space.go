@@ -29,7 +29,7 @@ func (t *Torrent) pause(now time.Duration) {
 	}
 	p.state = Paused
 	p.problem = fmt.Sprintf("disk full at %s: free some space and the transfer goes on by itself", t.spec.Root)
-	t.log.Warn("paused", "reason", p.problem)
+	t.log.Info("paused", "reason", p.problem)
 	t.sw.SetPaused(now, true)
 	s.wait = min(2*s.wait, lastLook)
 	if s.wait == 0 || p.bytes > s.bytes {
