@@ -18,7 +18,7 @@ test: arch lint unit interop
 arch:
 	$(GO) test arch_test.go arch_rules_test.go arch_order_test.go arch_self_test.go
 
-unit:
+unit: peers
 	$(GO) test -race -p 2 -timeout 15m $$($(GO) list ./... | grep -v /test/)
 	$(GO) test -race -timeout 5m ./test/harness
 

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -344,6 +345,46 @@ func TestReaderStreamsInOrder(t *testing.T) {
 	all, err := io.ReadAll(r)
 	if err != nil || !bytes.Equal(all, data) {
 		t.Fatalf("read %d bytes: %v", len(all), err)
+	}
+}
+
+// A reader that is there before anybody knows what is on disk gets the content all the same.
+func TestReaderOfContentThatIsComplete(t *testing.T) {
+	data := pattern(1<<20, 1)
+	from, to := filepath.Join(t.TempDir(), "film"), t.TempDir()
+	write(t, from, data)
+	src, err := eddy.Create(context.Background(), from, eddy.CreateOptions{PieceLength: 64 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(to, "film"), data)
+	c, err := eddy.NewClient(eddy.Config{Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tor := add(t, c, eddy.TorrentOptions{Meta: src.Meta, Dir: to})
+	type result struct {
+		data []byte
+		err  error
+	}
+	read := make(chan result, 1)
+	go func() {
+		data, err := io.ReadAll(tor.NewReader(within(t)))
+		read <- result{data, err}
+	}()
+	for range 100 { // let it begin to wait: the client does not run yet
+		runtime.Gosched()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	end := make(chan error, 1)
+	go func() { end <- c.Run(ctx) }()
+	r := <-read
+	if r.err != nil || !bytes.Equal(r.data, data) {
+		t.Errorf("read %d bytes: %v", len(r.data), r.err)
+	}
+	cancel()
+	if err := <-end; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -145,7 +145,7 @@ def capped(title, piece, leech_up, bar, goal):
     others = ", ".join("%s %s" % (n, num(get(r, "ratio"))) for n, r in rivals) or "-"
     row(title + ": last done / bound", num(get(eddy, "wall"), " s"), others, get(eddy, "ratio"), bar, goal)
     row(title + ": most that a peer uploaded / (cap x wall)", num(get(eddy, "upload_over_cap")), "-", get(eddy, "upload_over_cap"), 1.01, 1.01)
-    row(title + ": worst burst / allowed", num(get(eddy, "burst_over_allowed")), "-", get(eddy, "burst_over_allowed"), None, None)
+    row(title + ": worst burst / allowed", num(get(eddy, "burst_over_allowed")), "-", get(eddy, "burst_over_allowed"), 1.0, 1.0)
 
 
 def case_capped_256k():

@@ -324,6 +324,7 @@ func (t *Torrent) begin(have, wanted bits.Set) (ready []int, err error) {
 	t.alarm.timer = time.AfterFunc(time.Hour, t.tick)
 	t.alarm.timer.Stop()
 	t.sw = sw
+	t.progress.announce() // a reader may have been waiting since before anything was known
 	return ready, nil
 }
 

@@ -165,9 +165,14 @@ func (t *Torrent) credit(piece int) (ready []int) {
 			ready = append(ready, i)
 		}
 	}
+	p.announce()
+	return ready
+}
+
+// announce wakes those who wait for pieces to be verified; Torrent.mu is held.
+func (p *progress) announce() {
 	close(p.news)
 	p.news = make(chan struct{})
-	return ready
 }
 
 // onWriteFailed pauses on a full disk and fails on anything else. The piece is fetched again; nobody is blamed. The disk reports a
