@@ -150,6 +150,12 @@ type exchange func(context.Context) (announce.Response, error)
 // that a dead one does not keep peers waiting.
 const familyGrace = 2 * time.Second
 
+// result is how one exchange ended.
+type result struct {
+	response announce.Response
+	err      error
+}
+
 // overAll runs the exchanges side by side and merges their answers. It fails only if all do, with the first error.
 func overAll(ctx context.Context, over []exchange) (announce.Response, error) {
 	if len(over) == 1 {
@@ -157,62 +163,75 @@ func overAll(ctx context.Context, over []exchange) (announce.Response, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	type result struct {
-		response announce.Response
-		err      error
-	}
-	results := make(chan result, len(over))
+	results := make(chan result, len(over)) // with room for all: an exchange that nobody waits for any more can end
 	for _, f := range over {
-		go func() {
-			var r result
-			defer func() {
-				if p := recover(); p != nil {
-					r.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-				}
-				results <- r
-			}()
-			r.response, r.err = f(ctx)
-		}()
+		go func() { results <- f.run(ctx) }()
 	}
-	var merged, refused announce.Response
-	var firstErr error
+	var all answers
 	grace := time.NewTimer(time.Hour)
 	defer grace.Stop()
-	answers := 0
 	for range over {
 		select {
 		case r := <-results:
-			switch {
-			case r.err != nil:
-				firstErr = cmpErr(firstErr, r.err)
-			case r.response.Failure != "":
-				refused = r.response
-			case answers == 0:
-				merged = r.response
-				answers++
+			if all.add(&r) {
 				grace.Reset(familyGrace)
-			default:
-				merge(&merged, &r.response)
-				answers++
 			}
 		case <-grace.C:
-			return merged, nil
+			return all.outcome()
 		}
 	}
-	switch {
-	case answers > 0:
-		return merged, nil
-	case refused.Failure != "":
-		return refused, nil
-	}
-	return merged, firstErr
+	return all.outcome()
 }
 
-func cmpErr(first, err error) error {
-	if first != nil {
-		return first
+// run makes the exchange; a panic becomes its error.
+func (f exchange) run(ctx context.Context) (r result) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	r.response, r.err = f(ctx)
+	return r
+}
+
+// answers is what the exchanges with one tracker came to so far.
+type answers struct {
+	merged  announce.Response // of those that were served
+	served  int
+	refused announce.Response // the last refusal
+	err     error             // the first error
+}
+
+// add takes the next result and reports whether it is the first answer, from which on the others have to hurry.
+func (a *answers) add(r *result) (first bool) {
+	switch {
+	case r.err != nil:
+		if a.err == nil {
+			a.err = r.err
+		}
+		return false
+	case r.response.Failure != "":
+		a.refused = r.response
+		return false
 	}
-	return err
+	a.served++
+	if a.served == 1 {
+		a.merged = r.response
+		return true
+	}
+	merge(&a.merged, &r.response)
+	return false
+}
+
+// outcome is one answer for all: what was served counts more than a refusal, and a refusal more than an error.
+func (a *answers) outcome() (announce.Response, error) {
+	switch {
+	case a.served > 0:
+		return a.merged, nil
+	case a.refused.Failure != "":
+		return a.refused, nil
+	}
+	return announce.Response{}, a.err
 }
 
 // merge adds another family's answer of the same tracker.
