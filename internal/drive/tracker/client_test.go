@@ -314,7 +314,6 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
-// The scope that a hop has reached is what the next one must not fall below.
 // Promise 9: nothing public makes us contact a less public address, and link-local ones are never contacted.
 func TestPeersAreNoLessPublicThanTheirTracker(t *testing.T) {
 	all := []string{"8.8.8.8:1", "10.0.0.1:1", "127.0.0.1:1", "169.254.169.254:80", "[2606:4700::1]:1", "[fd00::1]:1", "[::1]:1", "[fe80::1]:1"}
@@ -337,6 +336,7 @@ func TestPeersAreNoLessPublicThanTheirTracker(t *testing.T) {
 	}
 }
 
+// The scope that a hop has reached is what the next one must not fall below.
 func TestHopKnowsWhatItReached(t *testing.T) {
 	base := serveTest(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, lonelyAnswer) })
 	u, err := url.Parse(base)
