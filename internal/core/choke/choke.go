@@ -1,7 +1,7 @@
 // Package choke decides to whom a peer uploads: BEP 3's choking algorithm ("reciprocation and number of uploads capped",
 // "optimistic unchoke") over a plain list of candidates. A policy is a comparison function (Rank).
 //
-// It knows nothing of connections or clocks, so that the live swarm and the simulator choke with the same code.
+// It knows nothing of connections or clocks: candidates come with their durations, so that tests can choke in virtual time.
 package choke
 
 import (

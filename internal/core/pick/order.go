@@ -1,7 +1,7 @@
 // Package pick orders the pieces that are still to be fetched: BEP 3's "random first piece, then rarest first" as a
 // structure in which a Have costs O(1), and as a comparison function (Order) that can be exchanged.
 //
-// It knows nothing of peers, blocks or time, so that the live swarm and the simulator pick with the same code.
+// It knows nothing of peers, blocks or time, so that an Order can be judged alone, and in the swarms that tests simulate.
 package pick
 
 // Candidate is what an Order may look at: one piece that could be requested next.

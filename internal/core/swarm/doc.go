@@ -1,6 +1,6 @@
 // Package swarm is the brain of one torrent: what to request from whom, whom to upload to, whom to believe. It is a pure
 // state machine: the driver tells it what happened, with the time as an argument, and drains what is to be done. There
-// are no sockets, disks, clocks, goroutines or locks in it, so that the same code runs live and simulated.
+// are no sockets, disks, clocks, goroutines or locks in it, so that its tests can run whole swarms in virtual time.
 //
 // The driver's duties:
 //
