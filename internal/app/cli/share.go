@@ -106,21 +106,40 @@ func (s *share) run(ctx context.Context, paths []string) error {
 	defer cancel(nil)
 	defer context.AfterFunc(failed, func() { cancel(context.Cause(failed)) })()
 	// The tracker outlives the client's leave: peers and our own client say goodbye to it.
-	trackerCtx, stopTracker := context.WithCancel(context.WithoutCancel(ctx))
-	trackerDone := make(chan struct{})
+	defer s.runTracker(ctx, cancel)()
+
+	serving, err := s.addAll(sources, len(paths))
+	if err != nil {
+		return err
+	}
+	err = s.serve(ctx, serving)
+	if stopErr := stop(); stopErr != nil && err == nil {
+		err = fail("serving peers", "", stopErr)
+	}
+	return err
+}
+
+// runTracker runs the embedded tracker, however ctx ends, until the returned function is called, which waits for its end. Its
+// failure is told to failed.
+func (s *share) runTracker(ctx context.Context, failed context.CancelCauseFunc) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
 	go func() {
-		defer close(trackerDone)
-		if err := s.tracker.Run(trackerCtx); err != nil {
-			cancel(err)
+		defer close(done)
+		if err := s.tracker.Run(ctx); err != nil {
+			failed(err)
 		}
 	}()
-	defer func() { stopTracker(); <-trackerDone }()
+	return func() { cancel(); <-done }
+}
 
+// addAll serves the sources of so many paths. One that cannot be served ends the command only where it was the only path.
+func (s *share) addAll(sources []*eddy.Source, paths int) (*serving, error) {
 	serving := &serving{inv: s.inv, untilCopies: s.untilCopies, partial: s.partial, lost: s.site.remove}
 	for _, source := range sources {
 		t, err := s.add(source)
-		if err != nil && len(paths) == 1 {
-			return err
+		if err != nil && paths == 1 {
+			return nil, err
 		}
 		if err != nil {
 			serving.partial = true
@@ -131,20 +150,22 @@ func (s *share) run(ctx context.Context, paths []string) error {
 		serving.partial = serving.partial || len(source.Unreadable) > 0
 	}
 	if len(serving.torrents) == 0 {
-		return silentCode(exitIncomplete)
+		return nil, silentCode(exitIncomplete)
 	}
+	return serving, nil
+}
+
+// serve shows how the serving goes until it ends, and then says what it came to.
+func (s *share) serve(ctx context.Context, serving *serving) error {
 	start := time.Now()
 	endDisplay := s.inv.follow(
 		func() view { return s.inv.lookAt(serving.torrents) },
 		func() { s.inv.emitProgress(serving.torrents) })
 	defer endDisplay()
-	err = serving.run(ctx)
+	err := serving.run(ctx)
 	endDisplay()
 	s.inv.emitProgress(serving.torrents) // the last figures, which may be less than a second old news
 	s.summarize(serving.torrents, time.Since(start))
-	if stopErr := stop(); stopErr != nil && err == nil {
-		err = fail("serving peers", "", stopErr)
-	}
 	return err
 }
 
