@@ -130,6 +130,9 @@ func (inv *invocation) prepare(cmd *cobra.Command) error {
 	if err := inv.applySettings(cmd); err != nil {
 		return err
 	}
+	if err := checkExclusive(cmd); err != nil {
+		return err
+	}
 	// cobra checks this after us, but in words without a next step.
 	if err := cmd.ValidateFlagGroups(); err != nil {
 		return asUsage(cmd, err)

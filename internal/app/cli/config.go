@@ -192,6 +192,24 @@ func decided(cmd *cobra.Command, f *pflag.Flag) bool {
 	return false
 }
 
+// checkExclusive refuses flags that exclude each other, wherever they were set: cobra's words for it name lists of lists.
+func checkExclusive(cmd *cobra.Command) error {
+	for _, f := range flagsOf(cmd) {
+		for _, group := range f.Annotations[exclusiveAnnotation] {
+			var given []string
+			for name := range strings.FieldsSeq(group) {
+				if other := cmd.Flags().Lookup(name); other != nil && other.Changed {
+					given = append(given, "--"+name)
+				}
+			}
+			if n := len(given) - 1; n > 0 {
+				return usageError("%s and %s exclude each other; give one of them", strings.Join(given[:n], ", "), given[n])
+			}
+		}
+	}
+	return nil
+}
+
 // envName returns the variable of a flag: EDDY_STATE, EDDY_GET_LIMIT_UP.
 func envName(cmd *cobra.Command, f *pflag.Flag) string {
 	name := f.Name
