@@ -2,10 +2,12 @@ package metainfo
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -13,6 +15,8 @@ import (
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"github.com/eddy-p2p/eddy/bencode"
 )
 
 // allocated returns the bytes that f allocates. All that it ever keeps alive is part of that, so that the bound on live
@@ -29,9 +33,9 @@ func allocated(f func()) uint64 {
 	return best
 }
 
-func checkMemory(t *testing.T, data []byte) {
+func checkMemory(t *testing.T, parse func([]byte) (*MetaInfo, error), data []byte) {
 	t.Helper()
-	if got, bound := allocated(func() { _, _ = Parse(data) }), uint64(32*len(data)+64<<10); got > bound {
+	if got, bound := allocated(func() { _, _ = parse(data) }), uint64(32*len(data)+64<<10); got > bound {
 		t.Errorf("%d bytes allocated for an input of %d, bound %d", got, len(data), bound)
 	}
 }
@@ -68,7 +72,7 @@ func bombs() map[string]string {
 
 func TestMemoryBound(t *testing.T) {
 	for name, in := range bombs() {
-		t.Run(name, func(t *testing.T) { checkMemory(t, []byte(in)) })
+		t.Run(name, func(t *testing.T) { checkMemory(t, Parse, []byte(in)) })
 	}
 }
 
@@ -89,14 +93,16 @@ func TestSafePathsAreBounded(t *testing.T) {
 	}
 }
 
-func FuzzParse(f *testing.F) {
+// torrentSeeds are small torrents of all kinds, and those of the shared ones that are there.
+func torrentSeeds() [][]byte {
+	var seeds [][]byte
 	for _, in := range []string{
 		"d4:infod6:lengthi1e4:name1:a12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee",
 		"d4:infod5:filesld6:lengthi1e4:pathl2:..1:aeee4:name1:a12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee",
 		"d4:infod9:file treed1:ad0:d6:lengthi1e11:pieces root32:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaeee" +
 			"12:meta versioni2e4:name1:a12:piece lengthi16384eee",
 	} {
-		f.Add([]byte(in))
+		seeds = append(seeds, []byte(in))
 	}
 	for _, name := range []string{"v2_only", "empty-files-2", "sample", "symlink2", "dht_nodes", "v2_invalid_filename2"} {
 		root := os.Getenv("EDDY_SHARED")
@@ -104,11 +110,18 @@ func FuzzParse(f *testing.F) {
 			root = filepath.Join("..", "..", "shared")
 		}
 		if raw, err := os.ReadFile(filepath.Join(root, "data", "torrents", name+".torrent")); err == nil {
-			f.Add(raw)
+			seeds = append(seeds, raw)
 		}
 	}
+	return seeds
+}
+
+func FuzzParse(f *testing.F) {
+	for _, in := range torrentSeeds() {
+		f.Add(in)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		checkMemory(t, data)
+		checkMemory(t, Parse, data)
 		orig := bytes.Clone(data)
 		m, err := Parse(data)
 		if !bytes.Equal(orig, data) {
@@ -119,11 +132,63 @@ func FuzzParse(f *testing.F) {
 		}
 		checkSafe(t, &m.Info)
 		checkBytes(t, m)
+		checkInfoAlone(t, m)
 		checkGeometry(t, m)
 		if link, err := ParseMagnet(m.Magnet()); err != nil || link.ID != m.ID {
 			t.Fatalf("magnet %q: %v", m.Magnet(), err)
 		}
 	})
+}
+
+// FuzzParseInfo reads info dictionaries alone, as peers send them (BEP 9).
+func FuzzParseInfo(f *testing.F) {
+	seeds := 0
+	for _, in := range torrentSeeds() {
+		if m, err := Parse(in); err == nil {
+			f.Add(m.InfoBytes)
+			seeds++
+		}
+	}
+	if seeds < 3 {
+		f.Fatalf("only %d torrents have an info dictionary", seeds)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		checkMemory(t, ParseInfo, raw)
+		orig := bytes.Clone(raw)
+		alone, err := ParseInfo(raw)
+		if !bytes.Equal(orig, raw) {
+			t.Fatal("input modified")
+		}
+		if err == nil {
+			checkSafe(t, &alone.Info)
+			checkGeometry(t, alone)
+		}
+		// The other way round, so that neither takes what the other refuses. A torrent is a level deeper.
+		whole, wholeErr := Parse(fmt.Appendf(nil, "d4:info%se", raw))
+		if wholeErr == nil && bytes.Equal(whole.InfoBytes, raw) {
+			checkInfoAlone(t, whole)
+		} else if err == nil && !beyondLimits(wholeErr) {
+			t.Fatalf("%q is a valid info dictionary, but not in a torrent: %v", raw, wholeErr)
+		}
+	})
+}
+
+// beyondLimits reports whether an input was refused for its depth or size alone.
+func beyondLimits(err error) bool {
+	var syntax *bencode.SyntaxError
+	return errors.As(err, &syntax) && (syntax.Reason == bencode.DepthExceeded || syntax.Reason == bencode.LimitExceeded)
+}
+
+// checkInfoAlone checks that the info dictionary alone, as peers send it (BEP 9), gives what the whole torrent gave.
+func checkInfoAlone(t *testing.T, m *MetaInfo) {
+	t.Helper()
+	alone, err := ParseInfo(m.InfoBytes)
+	if err != nil {
+		t.Fatalf("the info dictionary alone: %v", err)
+	}
+	if alone.ID != m.ID || !bytes.Equal(alone.InfoBytes, m.InfoBytes) || !reflect.DeepEqual(alone.Info, m.Info) {
+		t.Fatalf("the info dictionary alone gives\n%+v\nwant\n%+v", alone.Info, m.Info)
+	}
 }
 
 // checkGeometry checks that nothing later can run out of range.
