@@ -278,6 +278,71 @@ func TestLocalFaultsBlameNobody(t *testing.T) {
 	}
 }
 
+// Only verified pieces are served. A request for a piece that nobody has, that is asked for, partly here, received but not
+// yet verified, or bad is dropped, with BEP 6 rejected; and so is one that waits when its piece is lost.
+func TestOnlyVerifiedPiecesAreServed(t *testing.T) {
+	for _, fast := range []bool{true, false} {
+		s := small(t, 3, "001")
+		s.Join(0, 0, PeerInfo{Fast: fast, Addr: fastPeer().Addr})
+		say(s, 0, wire.Interested)
+		give := func(p Peer) { // a peer that has piece 0
+			s.Join(0, p, PeerInfo{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 9, byte(p), 1}), 6881)})
+			say(s, p, wire.Have, 0)
+			say(s, p, wire.Unchoke)
+			actions(s)
+		}
+		answers := func(when string, served bool, blocks ...string) {
+			t.Helper()
+			got := slices.DeleteFunc(actions(s), func(line string) bool {
+				return !strings.HasPrefix(line, "send 0 reject") && !strings.HasPrefix(line, "serve")
+			})
+			var want []string
+			for _, b := range blocks {
+				if served {
+					want = append(want, "serve 0 piece "+b)
+				} else if fast {
+					want = append(want, "send 0 reject "+b)
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("fast %v, %s: got %q, want %q", fast, when, got, want)
+			}
+		}
+		ask := func(piece uint32) {
+			say(s, 0, wire.Request, piece, 0)
+			say(s, 0, wire.Request, piece, 1)
+		}
+		ask(1)
+		answers("a piece that nobody has", false, "1 0", "1 1")
+		give(1)
+		ask(0)
+		answers("asked for", false, "0 0", "0 1")
+		say(s, 1, wire.Piece, 0, 0)
+		ask(0)
+		answers("half here", false, "0 0", "0 1")
+		say(s, 1, wire.Piece, 0, 1)
+		ask(0)
+		answers("not yet verified", false, "0 0", "0 1")
+		s.PieceDone(0, 0, false, make([][20]byte, 2))
+		ask(0)
+		answers("bad", false, "0 0", "0 1")
+		give(2)
+		say(s, 2, wire.Piece, 0, 0)
+		say(s, 2, wire.Piece, 0, 1)
+		s.PieceDone(0, 0, true, make([][20]byte, 2))
+		s.SetRates(0, 1, 0) // the burst of four blocks, then nothing
+		ask(2)
+		ask(0)
+		answers("good", true, "2 0", "2 1", "0 0", "0 1")
+		ask(0)
+		ask(2)
+		s.PieceLost(0, 0)
+		answers("lost while they wait", false, "0 0", "0 1")
+		s.SetRates(0, 0, 0)
+		answers("what is not lost", true, "2 0", "2 1")
+	}
+}
+
 // On a full disk nothing more is requested, what is under way is kept, and verified pieces are served.
 func TestPausedStillServes(t *testing.T) {
 	s := small(t, 2, "10")

@@ -67,6 +67,10 @@ func (s *Swarm) PieceLost(now time.Duration, i int) {
 		s.down.pieces.Insert(i)
 	} else if s.have.Has(i) {
 		s.have.Remove(i)
+		for _, p := range s.list {
+			// What waits here could otherwise be served from what replaces the piece, before that is verified.
+			s.refuseQueued(p, func(k int) bool { return k != i })
+		}
 		if s.grant.active {
 			s.grantEnd() // we are no seed any more
 		}

@@ -111,7 +111,8 @@ func (s *Swarm) choke(p *peer) {
 	}
 	p.up.choked, p.up.since = true, s.now
 	s.send(p, wire.Choke, 0, 0, 0)
-	s.refuseQueued(p)
+	// BEP 6: "reject all requests from the peer to the local peer except requests for pieces in the allowed fast set".
+	s.refuseQueued(p, func(i int) bool { return s.allowedFast(p, i) })
 	s.grantBack(p)
 }
 

@@ -229,20 +229,19 @@ func (s *Swarm) Unserved(now time.Duration, id Peer, m wire.Message) {
 	s.markServe(p)
 }
 
-// refuseQueued answers all queued requests but the allowed-fast ones, after a choke (BEP 6: "reject all requests from the
-// peer to the local peer except requests for pieces in the allowed fast set").
-func (s *Swarm) refuseQueued(p *peer) {
+// refuseQueued takes the requests of p that wait, but those for pieces to keep, out of its queue and answers them.
+func (s *Swarm) refuseQueued(p *peer, keep func(piece int) bool) {
 	v := &p.up
-	keep := v.asked[:v.head]
+	kept := v.asked[:v.head]
 	for _, w := range v.asked[v.head:] {
 		switch {
-		case s.allowedFast(p, int(w.index)):
-			keep = append(keep, w)
+		case keep(int(w.index)):
+			kept = append(kept, w)
 		case p.info.Fast:
 			s.send(p, wire.Reject, w.index, w.begin, w.length)
 		}
 	}
-	v.asked = keep
+	v.asked = kept
 	if v.head == len(v.asked) {
 		v.asked, v.head = v.asked[:0], 0
 	}
