@@ -1,6 +1,10 @@
 package chaos
 
 import (
+	"context"
+	"math"
+	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -72,22 +76,48 @@ func TestHalfLeaveAndReturn(t *testing.T) {
 	tor.awaitAll(t, ctx, all)
 }
 
-// TestTrackerDies takes the tracker away once the peers have met: the swarm goes on.
+// TestTrackerDies takes the tracker away once the peers have met: the swarm goes on, while one announce after another
+// fails. The tracker asks for an announce every two seconds, so that many are due before the transfer ends. With
+// EDDY_LONG=1 it dies at the start of the second minute instead, of a transfer of a minute and a quarter.
 func TestTrackerDies(t *testing.T) {
 	harness.Need(t)
 	t.Parallel()
 	const size = 12 << 20
-	ctx := harness.Deadline(t, 3*time.Minute)
-	tracker := harness.StartTracker(t, ctx)
+	rate, life := "512KiB", time.Duration(0) // the seeder alone takes 24 s for one copy
+	if os.Getenv("EDDY_LONG") == "1" {
+		rate, life = "160KiB", time.Minute // 77 s
+	}
+	ctx := harness.Deadline(t, 4*time.Minute)
+	tracker := harness.StartTracker(t, ctx, "--interval", "2s")
 	tor := makeTorrent(t, size, tracker.HTTP, tracker.UDP)
-	harness.Seed(t, ctx, tor.file, tor.data, harness.Host(), "--limit-up", "1MiB")
-	all := tor.leechAll(t, 3, "--limit-up", "1MiB")
+	start := time.Now()
+	harness.Seed(t, ctx, tor.file, tor.data, harness.Host(), "--limit-up", rate)
+	all := tor.leechAll(t, 3, "--limit-up", rate, "--verbose")
 	for _, l := range all {
 		awaitBytes(ctx, l.Process, 1)
 	}
+	select {
+	case <-time.After(time.Until(start.Add(life))): // the moment of its death, not a synchronisation
+	case <-ctx.Done():
+		t.Fatal(context.Cause(ctx))
+	}
+	for _, l := range all {
+		if failedAnnounces(l, tracker.HTTP) > 0 {
+			t.Errorf("%s: announces failed while the tracker was there", l.Name)
+		}
+	}
 	tracker.Kill()
+	for _, l := range all {
+		for failedAnnounces(l, tracker.HTTP) < 2 || failedAnnounces(l, tracker.UDP) < 1 {
+			l.Next(ctx, "progress")
+		}
+		if l.Last("complete") != nil {
+			t.Errorf("%s was complete before its announces failed: the test shows nothing", l.Name)
+		}
+	}
 	tor.awaitAll(t, ctx, all)
 	for _, l := range all {
+		t.Logf("%s: %d announces failed over HTTP, %d over UDP", l.Name, failedAnnounces(l, tracker.HTTP), failedAnnounces(l, tracker.UDP))
 		l.Signal(syscall.SIGTERM)
 	}
 	for _, l := range all {
@@ -95,4 +125,15 @@ func TestTrackerDies(t *testing.T) {
 			t.Errorf("%s: code %d after completion, want 0", l.Name, code)
 		}
 	}
+}
+
+// failedAnnounces counts the announces to a tracker that failed, as a verbose process has logged them.
+func failedAnnounces(l leecher, url string) int {
+	n := 0
+	for line := range strings.Lines(l.Log(math.MaxInt)) {
+		if strings.Contains(line, "announce failed") && strings.Contains(line, "url="+url) {
+			n++
+		}
+	}
+	return n
 }

@@ -75,11 +75,12 @@ type Tracker struct {
 	HTTP, UDP string // announce URLs
 }
 
-// StartTracker runs eddy tracker over HTTP and UDP. Its short interval lets peers find each other soon.
-func StartTracker(t *testing.T, ctx context.Context) Tracker {
+// StartTracker runs eddy tracker over HTTP and UDP. Its short interval, unless args name another, lets peers find each
+// other soon.
+func StartTracker(t *testing.T, ctx context.Context, args ...string) Tracker {
 	t.Helper()
 	addr := Host() + ":6969"
-	p, _ := Serve(t, ctx, "tracker", "tracker", "--http", addr, "--udp", addr, "--interval", "10s", "--state", t.TempDir())
+	p, _ := Serve(t, ctx, "tracker", append([]string{"tracker", "--http", addr, "--udp", addr, "--interval", "10s", "--state", t.TempDir()}, args...)...)
 	return Tracker{p, "http://" + addr + "/announce", "udp://" + addr + "/announce"}
 }
 
