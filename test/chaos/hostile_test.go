@@ -95,28 +95,38 @@ func TestUselessPeers(t *testing.T) {
 	}
 }
 
-// TestSilentConnections holds thousands of connections that never send a byte; an honest peer at the address they come
-// from gets everything while they are held.
+// TestSilentConnections holds thousands of connections that never send a byte, from one address or each from one of its
+// own. An honest peer, there at that address too, gets everything while they are held.
 func TestSilentConnections(t *testing.T) {
-	harness.Need(t)
-	t.Parallel()
 	const silent = 2000
-	ctx := harness.Deadline(t, 3*time.Minute)
-	tor := makeTorrent(t, 4<<20)
-	_, addr := harness.Seed(t, ctx, tor.file, tor.data, harness.Host())
-	host := harness.Host()
-	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(host)}}
-	for i := range silent {
-		c, err := from.DialContext(ctx, "tcp", addr)
-		if err != nil {
-			t.Fatalf("silent connection %d: %v", i, err)
-		}
-		defer c.Close() // held until the honest peer is done
+	for _, c := range []struct {
+		name      string
+		addresses int
+	}{{"one address", 1}, {"many addresses", silent}} {
+		t.Run(c.name, func(t *testing.T) {
+			harness.Need(t)
+			t.Parallel()
+			ctx := harness.Deadline(t, 3*time.Minute)
+			tor := makeTorrent(t, 4<<20)
+			_, addr := harness.Seed(t, ctx, tor.file, tor.data, harness.Host())
+			var host string // the last of theirs
+			for i := range silent {
+				if i < c.addresses {
+					host = harness.Host()
+				}
+				from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(host)}}
+				conn, err := from.DialContext(ctx, "tcp", addr)
+				if err != nil {
+					t.Fatalf("silent connection %d: %v", i, err)
+				}
+				defer conn.Close() // held until the honest peer is done
+			}
+			dir := t.TempDir()
+			get, _ := harness.Get(t, tor.file, dir, host, "--no-seed", "--peer", addr)
+			if code := get.Wait(ctx); code != 0 {
+				t.Fatalf("the honest peer ended with code %d", code)
+			}
+			tor.compare(t, dir)
+		})
 	}
-	dir := t.TempDir()
-	get, _ := harness.Get(t, tor.file, dir, host, "--no-seed", "--peer", addr)
-	if code := get.Wait(ctx); code != 0 {
-		t.Fatalf("the honest peer ended with code %d", code)
-	}
-	tor.compare(t, dir)
 }
