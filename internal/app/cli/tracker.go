@@ -29,7 +29,8 @@ func newTracker(inv *invocation) *cobra.Command {
 		Use:   "tracker",
 		Short: "run a tracker for any number of torrents",
 		Example: `  eddy tracker --http :6969 --udp :6969
-  eddy tracker --http :6969 --allow hashes.txt --metrics 127.0.0.1:9100`,
+  eddy tracker --http :6969 --allow hashes.txt --metrics 127.0.0.1:9100
+  eddy tracker --http :6969 --store redis:localhost:6379`,
 		Args:        wantArgs(""),
 		Annotations: map[string]string{longRunning: "yes"},
 		RunE:        func(cmd *cobra.Command, _ []string) error { return t.run(cmd.Context()) },
@@ -37,14 +38,18 @@ func newTracker(inv *invocation) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&t.http, "http", "", "`IP:PORT` for announces over HTTP; IPv4 and IPv6 without an IP (default :6969 if no --udp is given)")
 	f.StringVar(&t.udp, "udp", "", "`IP:PORT` for announces over UDP (default as --http; port 0 is --http's port)")
-	choiceVar(f, &t.store, "store", "where the peers are kept", "memory")
+	f.StringVar(&t.store, "store", "memory", "where the peers are kept: memory, or `redis:URL` for several trackers behind one name")
 	f.StringVar(&t.allow, "allow", "", "serve only the torrents in `FILE`, a hex infohash a line")
 	f.StringVar(&t.deny, "deny", "", "do not serve the torrents in `FILE`, a hex infohash a line")
 	f.Var(&t.interval, "interval", "how often peers announce (default 30m); small swarms are told a little less")
 	f.StringVar(&t.metrics, "metrics", "", "`IP:PORT` for Prometheus metrics at /metrics")
 	setHelp(cmd, `
 Run a tracker until interrupted: announces and scrapes over HTTP (/announce, /scrape, figures at /stats) and UDP. The announce URLs are
-printed on stdout.`,
+printed on stdout.
+
+With --store redis:HOST:PORT, or redis: and a URL (redis://USER:PASSWORD@HOST:PORT/DB, rediss:// with TLS, unix:///SOCKET), trackers
+that share a Redis or Valkey serve the same swarms. While it does not answer, announces are refused for a minute. A password on the
+command line can be read by others on the machine; EDDY_TRACKER_STORE and the configuration file take it too.`,
 		exitOK, exitFailed, exitUsage, exitNotFound, exitConflict)
 	return cmd
 }
@@ -57,6 +62,10 @@ func (t *trackerCommand) config() (tracker.ServerConfig, error) {
 	}
 	if config.UDP == "" {
 		config.UDP = config.HTTP
+	}
+	var err error
+	if config.Redis, err = storeURL(t.store); err != nil {
+		return config, err
 	}
 	for flag, address := range map[string]string{"--http": t.http, "--udp": t.udp, "--metrics": t.metrics} {
 		if err := checkListen(flag, address); err != nil {
@@ -81,6 +90,24 @@ func (t *trackerCommand) config() (tracker.ServerConfig, error) {
 		*file.has = set.Has
 	}
 	return config, nil
+}
+
+// storeURL returns the Redis URL of a --store, "" for memory. Errors do not quote it, since a password may be in it.
+func storeURL(store string) (string, error) {
+	if store == "memory" {
+		return "", nil
+	}
+	url, ok := strings.CutPrefix(store, "redis:")
+	if strings.HasPrefix(url, "//") || strings.HasPrefix(store, "rediss://") {
+		url, ok = store, true // a URL of Redis as it is
+	}
+	if !ok {
+		return "", usageError("--store: want memory or redis:URL")
+	}
+	if err := tracker.CheckRedis(url); err != nil {
+		return "", usageError("--store: %v", err)
+	}
+	return url, nil
 }
 
 func readHashes(path string) (tracker.HashSet, error) {

@@ -49,7 +49,7 @@ func (s *peerSet) check(seed uint64, limit int) error {
 		if at, ok := s.find(&key, seed); !ok || at != i {
 			return fmt.Errorf("the peer at %d is found at %d, %v", i, at, ok)
 		}
-		if p, limited := prefix(key.bytes()); limited {
+		if p, limited := Prefix(key.bytes()); limited {
 			prefixes[p]++
 			if int(prefixes[p]) > limit {
 				return fmt.Errorf("prefix %x has more than %d peers", p, limit)

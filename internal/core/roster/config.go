@@ -36,6 +36,29 @@ type Config struct {
 	Rand *rand.Rand
 }
 
+// Settle returns c with the defaults in place of zeros: for who keeps peers elsewhere by the same rules. Errors are those of New.
+func (c Config) Settle() (Config, error) {
+	c = c.withDefaults()
+	return c, c.validate()
+}
+
+// fullSwarm is the number of peers from which on the interval is at its upper bound.
+const fullSwarm = 256
+
+// Intervals returns how long a peer of a swarm of n is to wait between announces, and at least before any, in whole
+// seconds. They grow with the swarm from the lower to the upper bound: a young swarm has to find itself, a large one must
+// not overrun the tracker. c is settled.
+func (c *Config) Intervals(n int) (interval, again time.Duration) {
+	low, high := c.IntervalLow, c.IntervalHigh
+	n = min(n, fullSwarm)
+	interval = low + (high-low)/fullSwarm*time.Duration(n)
+	// Jitter of a tenth either way keeps peers that came together from coming together for ever.
+	interval += time.Duration((c.Rand.Float64() - 0.5) * 0.2 * float64(interval))
+	interval = min(max(interval, low), high).Truncate(time.Second)
+	again = c.MinInterval + max(0, interval/2-c.MinInterval)/fullSwarm*time.Duration(n)
+	return interval, min(again, interval).Truncate(time.Second)
+}
+
 func (c Config) withDefaults() Config {
 	def := func(v *int, d int) {
 		if *v == 0 {

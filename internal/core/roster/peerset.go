@@ -27,9 +27,9 @@ func makeKey(a netip.AddrPort) (k peerKey) {
 // bytes returns the compact form.
 func (k *peerKey) bytes() []byte { return k.b[:k.n] }
 
-// prefix returns the /24 or /64 that the peer is in, and whether such a prefix is to be limited at all: what is not
+// Prefix returns the /24 or /64 that the peer of 6 or 18 bytes is in, and whether such a prefix is to be limited at all: what is not
 // reachable over the Internet may well share one.
-func prefix(b []byte) (p uint64, limited bool) {
+func Prefix(b []byte) (p uint64, limited bool) {
 	if len(b) == announce.Stride4 {
 		a := netip.AddrFrom4([4]byte(b))
 		return uint64(b[0])<<16 | uint64(b[1])<<8 | uint64(b[2]), global(a) && !(b[0] == 100 && b[1]&0xc0 == 64) // RFC 6598
@@ -111,12 +111,12 @@ func (s *peerSet) capped(key *peerKey, limit int) bool {
 		}
 		s.prefixes = make(map[uint64]uint32)
 		for i := range s.len() {
-			if p, limited := prefix(s.compact(i)); limited {
+			if p, limited := Prefix(s.compact(i)); limited {
 				s.prefixes[p]++
 			}
 		}
 	}
-	p, limited := prefix(key.bytes())
+	p, limited := Prefix(key.bytes())
 	return limited && int(s.prefixes[p]) >= limit
 }
 
@@ -133,7 +133,7 @@ func (s *peerSet) add(key *peerKey, seeder bool, tick uint16, seed uint64) {
 	s.data = append(s.data, key.bytes()...)
 	s.data = binary.LittleEndian.AppendUint16(s.data, tick)
 	if s.prefixes != nil {
-		if p, limited := prefix(key.bytes()); limited {
+		if p, limited := Prefix(key.bytes()); limited {
 			s.prefixes[p]++
 		}
 	}
@@ -159,7 +159,7 @@ func (s *peerSet) resize(n int) {
 // remove takes out the peer at position i: the last seeder and the last leecher close the gaps.
 func (s *peerSet) remove(i int, seed uint64, limit int) {
 	if s.prefixes != nil {
-		if p, limited := prefix(s.compact(i)); limited {
+		if p, limited := Prefix(s.compact(i)); limited {
 			if s.prefixes[p]--; s.prefixes[p] == 0 {
 				delete(s.prefixes, p)
 			}

@@ -50,8 +50,8 @@ type Reply struct {
 
 // New returns an empty roster. Errors are those of Config's limits.
 func New(cfg Config) (*Roster, error) {
-	cfg = cfg.withDefaults()
-	if err := cfg.validate(); err != nil {
+	cfg, err := cfg.Settle()
+	if err != nil {
 		return nil, err
 	}
 	return &Roster{
@@ -213,8 +213,7 @@ func (r *Roster) choose(s *swarm, key *peerKey, seeder bool, want int, buf []byt
 	return r.picks.pick(r.cfg.Rand, set, set.seeders, n, self, fromLeechers, buf)
 }
 
-// describe fills in the counts and the intervals. The interval grows with the swarm from the lower to the upper bound: a
-// young swarm has to find itself, a large one must not overrun the tracker.
+// describe fills in the counts and the intervals.
 func (r *Roster) describe(s *swarm) Reply {
 	var reply Reply
 	n := 0
@@ -223,19 +222,9 @@ func (r *Roster) describe(s *swarm) Reply {
 		c := s.counts()
 		reply.Complete, reply.Incomplete, reply.Downloaded = c.Complete, c.Incomplete, c.Downloaded
 	}
-	low, high := r.cfg.IntervalLow, r.cfg.IntervalHigh
-	n = min(n, fullSwarm)
-	interval := low + (high-low)/fullSwarm*time.Duration(n)
-	// Jitter of a tenth either way keeps peers that came together from coming together for ever.
-	interval += time.Duration((r.cfg.Rand.Float64() - 0.5) * 0.2 * float64(interval))
-	reply.Interval = min(max(interval, low), high).Truncate(time.Second)
-	again := r.cfg.MinInterval
-	reply.MinInterval = min(again+max(0, reply.Interval/2-again)/fullSwarm*time.Duration(n), reply.Interval).Truncate(time.Second)
+	reply.Interval, reply.MinInterval = r.cfg.Intervals(n)
 	return reply
 }
-
-// fullSwarm is the number of peers from which on the interval is at its upper bound.
-const fullSwarm = 256
 
 // Scrape returns the counts of a swarm, all 0 for an unknown one (BEP 48).
 func (r *Roster) Scrape(hash [20]byte) announce.Counts {

@@ -33,6 +33,7 @@ var metrics = []metric{
 	newMetric(prometheus.CounterValue, "bad_connection_ids_total", "UDP packets from unproven addresses.", func(s *Stats) float64 { return float64(s.BadConnIDs) }),
 	newMetric(prometheus.CounterValue, "unsent_total", "UDP replies that the system did not take.", func(s *Stats) float64 { return float64(s.Unsent) }),
 	newMetric(prometheus.CounterValue, "panics_total", "UDP packets left unanswered by a fault.", func(s *Stats) float64 { return float64(s.Panics) }),
+	newMetric(prometheus.CounterValue, "store_errors_total", "Announces and scrapes refused because the store did not answer.", func(s *Stats) float64 { return float64(s.StoreErrors) }),
 }
 
 // collector is a server as a prometheus.Collector.

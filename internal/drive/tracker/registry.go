@@ -17,7 +17,7 @@ import (
 // torrents seldom wait for each other.
 const shards = 64
 
-// registry is the rosters behind a server, safe for concurrent use.
+// registry is the store in memory: the rosters behind a server.
 type registry struct {
 	start    time.Time
 	maxPeers int64
@@ -57,21 +57,21 @@ func (g *registry) now() time.Duration { return time.Since(g.start) }
 
 func (g *registry) shard(hash *[20]byte) *shard { return &g.shards[hash[0]%shards] }
 
-// announce enters a peer and returns its answer; see roster.Roster.Announce. With list false the peer is only answered.
-func (g *registry) announce(req *announce.Request, from netip.AddrPort, list bool, limit int, buf []byte) roster.Reply {
+// announce implements store; it never fails.
+func (g *registry) announce(req *announce.Request, from netip.AddrPort, list bool, limit int, buf []byte) (roster.Reply, error) {
 	s := g.shard(&req.InfoHash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := g.now()
 	if !list {
-		return s.roster.Look(now, req, from, limit, buf)
+		return s.roster.Look(now, req, from, limit, buf), nil
 	}
 	peers, swarms := s.roster.Peers(), s.roster.Swarms()
 	// One allowance for all shards. Announces at the same moment can overdraw it by a peer a shard.
 	s.roster.SetMaxPeers(peers + int(max(0, g.maxPeers-g.peers.Load())))
 	reply := s.roster.Announce(now, req, from, limit, buf)
 	g.count(s, peers, swarms)
-	return reply
+	return reply, nil
 }
 
 // count books what has changed in s, whose lock is held, since it had so many peers and swarms.
@@ -84,12 +84,22 @@ func (g *registry) count(s *shard, peers, swarms int) {
 	}
 }
 
-func (g *registry) scrape(hash [20]byte) announce.Counts {
-	s := g.shard(&hash)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.roster.Scrape(hash)
+// scrape implements store; it never fails.
+func (g *registry) scrape(rows []announce.Counts, hashes [][20]byte) ([]announce.Counts, error) {
+	for i := range hashes {
+		s := g.shard(&hashes[i])
+		s.mu.Lock()
+		rows = append(rows, s.roster.Scrape(hashes[i]))
+		s.mu.Unlock()
+	}
+	return rows, nil
 }
+
+func (g *registry) totals() (peers, swarms int64) { return g.peers.Load(), g.swarms.Load() }
+
+func (g *registry) remote() bool { return false }
+
+func (g *registry) close() {}
 
 // expire forgets stale peers, a shard at a time so that announces get through.
 func (g *registry) expire() {

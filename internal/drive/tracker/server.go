@@ -20,7 +20,8 @@ import (
 // Server is a tracker over HTTP, UDP or both. Listen opens its sockets, Run serves until its context ends.
 type Server struct {
 	cfg      ServerConfig
-	registry *registry
+	store    store
+	started  time.Time
 	key      announce.ConnKey
 	counters counters
 	gate     *gate
@@ -38,11 +39,11 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	g, err := newRegistry(cfg.roster())
+	kept, err := newStore(&cfg)
 	if err != nil {
 		return nil, fmt.Errorf("tracker: %w", err)
 	}
-	s := &Server{cfg: cfg, registry: g, gate: newGate(cfg.MaxConns, cfg.MaxPrefixConns)}
+	s := &Server{cfg: cfg, store: kept, started: time.Now(), gate: newGate(cfg.MaxConns, cfg.MaxPrefixConns)}
 	crand.Read(s.key[:]) // never fails: see crypto/rand
 	return s, nil
 }
@@ -223,6 +224,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	start(s.expire)
 	wg.Wait()
+	s.store.close()
 	closeAll(s.udp) // a worker can see the end before its socket does
 	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("tracker: %w", err)
@@ -236,6 +238,7 @@ func (s *Server) expire(ctx context.Context) error {
 	if s.cfg.IntervalHigh == 0 {
 		every = 4 * time.Minute
 	}
+	s.store.expire() // says at once if a remote store cannot be reached
 	t := time.NewTicker(every)
 	defer t.Stop()
 	for {
@@ -243,7 +246,7 @@ func (s *Server) expire(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
-			s.registry.expire()
+			s.store.expire()
 		}
 	}
 }
@@ -260,15 +263,18 @@ func (s *Server) announce(req *announce.Request, from netip.AddrPort, limit int,
 		return announce.Response{Failure: "this tracker does not serve this torrent"}
 	}
 	peer, static := s.listedAs(netip.AddrPortFrom(from.Addr(), req.Port))
-	if s.cfg.Announced != nil && !static {
-		s.cfg.Announced(req.InfoHash, req.PeerID, req.Left, req.Event == announce.Completed)
-	}
 	buf, told := s.tellStatic(req, peer, static, limit, buf)
 	rest := *req
 	if rest.NumWant > 0 {
 		rest.NumWant -= told
 	}
-	reply := s.registry.announce(&rest, peer, !static, limit-told, buf)
+	reply, err := s.store.announce(&rest, peer, !static, limit-told, buf)
+	if err != nil {
+		return s.unavailable()
+	}
+	if s.cfg.Announced != nil && !static {
+		s.cfg.Announced(req.InfoHash, req.PeerID, req.Left, req.Event == announce.Completed)
+	}
 	if told > 0 && reply.Compact4 == nil && reply.Compact6 == nil { // a limit kept the swarm out
 		if peer.Addr().Is4() {
 			reply.Compact4 = buf
@@ -328,14 +334,31 @@ func (s *Server) listedAs(p netip.AddrPort) (netip.AddrPort, bool) {
 	return p, false
 }
 
-// scrape returns the counts of a torrent, static seeders included; all 0 for one that is not served.
-func (s *Server) scrape(hash [20]byte) announce.Counts {
-	if !s.serves(hash) {
-		return announce.Counts{}
-	}
-	c := s.registry.scrape(hash)
-	c.Complete += len(s.cfg.Static)
-	return c
+// unavailable books a request that the store did not answer, and refuses it for the time being (BEP 31).
+func (s *Server) unavailable() announce.Response {
+	s.counters.storeErrors.Add(1)
+	return announce.Response{Failure: "store unavailable, try again", RetryIn: time.Minute}
 }
+
+// scrape appends the counts of the torrents to rows, static seeders included; all 0 for one that is not served. Errors are
+// the store's.
+func (s *Server) scrape(rows []announce.Counts, hashes ...[20]byte) ([]announce.Counts, error) {
+	from := len(rows)
+	rows, err := s.store.scrape(rows, hashes)
+	if err != nil {
+		return rows[:from], err
+	}
+	for i, hash := range hashes {
+		if row := &rows[from+i]; s.serves(hash) {
+			row.Complete += len(s.cfg.Static)
+		} else {
+			*row = announce.Counts{}
+		}
+	}
+	return rows, nil
+}
+
+// now is the time by which UDP connection ids age.
+func (s *Server) now() time.Duration { return time.Since(s.started) }
 
 var _ http.Handler = (*Server)(nil)

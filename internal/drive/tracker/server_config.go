@@ -49,6 +49,10 @@ type ServerConfig struct {
 
 	Fallback http.Handler // serves HTTP requests other than /announce, /scrape and /stats; nil: 404
 
+	// Redis is the URL of a Redis (6.2 or later) or Valkey that keeps the peers, so that several servers serve the same swarms:
+	// HOST:PORT, redis://, rediss:// (TLS) or unix://; see CheckRedis. Limits hold for all servers together. "": in memory.
+	Redis string
+
 	MaxPeers       int // listed in all; default 10 million
 	MaxPrefixPeers int // listed of one public /24 or /64 in one swarm; default 1000
 	MaxConns       int // HTTP connections open at once; default 8192

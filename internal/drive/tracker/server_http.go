@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -129,11 +130,12 @@ func (s *Server) serveScrape(w http.ResponseWriter, r *http.Request) {
 		writeBencoded(w, announce.AppendResponse(nil, &announce.Response{Failure: err.Error()}, false))
 		return
 	}
-	served, rows := hashes[:0], make([]announce.Counts, 0, len(hashes))
-	for _, h := range hashes {
-		if s.serves(h) {
-			served, rows = append(served, h), append(rows, s.scrape(h))
-		}
+	served := slices.DeleteFunc(hashes, func(h [20]byte) bool { return !s.serves(h) })
+	rows, err := s.scrape(make([]announce.Counts, 0, len(served)), served...)
+	if err != nil {
+		refusal := s.unavailable()
+		writeBencoded(w, announce.AppendResponse(nil, &refusal, false))
+		return
 	}
 	writeBencoded(w, announce.AppendScrape(nil, served, rows))
 }

@@ -175,8 +175,8 @@ func TestOwnSeederIsListedUnderItsHost(t *testing.T) {
 	if got := told(late, stranger, 200); cmp.Diff([]string{"192.0.2.7:7000", "198.51.100.1:1"}, got, cmpopts.SortSlices(func(a, b string) bool { return a < b })) != "" {
 		t.Errorf("another seeder is told of %v", got)
 	}
-	if c := s.scrape([20]byte{1}); c.Complete != 2 || c.Incomplete != 4 {
-		t.Errorf("%+v", c)
+	if rows, err := s.scrape(nil, [20]byte{1}); err != nil || rows[0].Complete != 2 || rows[0].Incomplete != 4 {
+		t.Error(rows, err)
 	}
 }
 
@@ -298,7 +298,7 @@ func TestUDPNeverAmplifies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newUDPWorker(s, nil, false, false)
+	w := newUDPWorker(s, nil, udpBatch, false, false)
 	from := netip.MustParseAddrPort("198.51.100.1:7")
 	rapid.Check(t, func(t *rapid.T) {
 		var p []byte
@@ -329,7 +329,7 @@ func FuzzUDPReply(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	w := newUDPWorker(s, nil, false, false)
+	w := newUDPWorker(s, nil, udpBatch, false, false)
 	from := netip.MustParseAddrPort("198.51.100.1:7")
 	f.Add(announce.AppendUDPConnect(nil, 1), false)
 	f.Add(announce.AppendUDPAnnounce(nil, 1, 1, leecher(1, 1), "/announce"), true)

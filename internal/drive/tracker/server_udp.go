@@ -27,7 +27,14 @@ type batchConn interface {
 	WriteBatch(ms []ipv4.Message, flags int) (int, error)
 }
 
-// serveUDP starts the workers of one socket: one a processor, since each reads its own batch.
+// A worker waits for a remote store, with all of its batch. So many small batches are under way at once.
+const (
+	remoteWorkers = 64
+	remoteBatch   = 4
+)
+
+// serveUDP starts the workers of one socket: one a processor, since each reads its own batch, or more if they wait for a
+// store.
 func (s *Server) serveUDP(ctx context.Context, conn *net.UDPConn, start func(func(context.Context) error)) {
 	conn.SetReadBuffer(udpSockBuf) // as much as the system allows
 	conn.SetWriteBuffer(udpSockBuf)
@@ -47,9 +54,13 @@ func (s *Server) serveUDP(ctx context.Context, conn *net.UDPConn, start func(fun
 		}
 		bc = p
 	}
-	for range runtime.GOMAXPROCS(0) {
+	workers, batch := runtime.GOMAXPROCS(0), udpBatch
+	if s.store.remote() {
+		workers, batch = remoteWorkers, remoteBatch
+	}
+	for range workers {
 		start(func(ctx context.Context) error {
-			w := newUDPWorker(s, bc, local.IsUnspecified(), v6)
+			w := newUDPWorker(s, bc, batch, local.IsUnspecified(), v6)
 			return w.run(ctx)
 		})
 	}
@@ -65,12 +76,13 @@ type udpWorker struct {
 	v6      bool
 	in, out []ipv4.Message
 	peers   []byte
+	hashes  [][20]byte
 	rows    []announce.Counts
 }
 
-func newUDPWorker(s *Server, c batchConn, anyAddr, v6 bool) *udpWorker {
+func newUDPWorker(s *Server, c batchConn, batch int, anyAddr, v6 bool) *udpWorker {
 	w := &udpWorker{server: s, conn: c, anyAddr: anyAddr, v6: v6}
-	w.in, w.out = make([]ipv4.Message, udpBatch), make([]ipv4.Message, udpBatch)
+	w.in, w.out = make([]ipv4.Message, batch), make([]ipv4.Message, batch)
 	for i := range w.in {
 		w.in[i].Buffers = [][]byte{make([]byte, udpPacket)}
 		w.out[i].Buffers = [][]byte{make([]byte, 0, announce.MaxUDPReply)}
@@ -103,7 +115,7 @@ func (w *udpWorker) run(ctx context.Context) error {
 
 // answer fills w.out with the replies to a batch and returns their number.
 func (w *udpWorker) answer(batch []ipv4.Message) (n int) {
-	now := w.server.registry.now()
+	now := w.server.now()
 	for i := range batch {
 		m := &batch[i]
 		from, ok := m.Addr.(*net.UDPAddr)
@@ -191,9 +203,12 @@ func (w *udpWorker) reply(p []byte, from netip.AddrPort, now time.Duration, out 
 		return announce.AppendUDPError(out, req.Tx, err.Error())
 	case req.Action == announce.ActionScrape:
 		s.counters.scrapes.Add(1)
-		w.rows = w.rows[:0]
+		w.hashes = w.hashes[:0]
 		for i := range req.Hashes() {
-			w.rows = append(w.rows, s.scrape(req.Hash(i)))
+			w.hashes = append(w.hashes, req.Hash(i))
+		}
+		if w.rows, err = s.scrape(w.rows[:0], w.hashes...); err != nil {
+			return announce.AppendUDPError(out, req.Tx, s.unavailable().Failure)
 		}
 		return announce.AppendUDPScrapeReply(out, req.Tx, w.rows)
 	}

@@ -6,7 +6,7 @@ import "sync/atomic"
 type counters struct {
 	httpAnnounces, udpAnnounces, udpConnects, scrapes atomic.Uint64
 	refused, unlisted, malformed, badConnIDs          atomic.Uint64
-	unsent, panics                                    atomic.Uint64
+	unsent, panics, storeErrors                       atomic.Uint64
 }
 
 // Stats is a server's state and what it has done since its start.
@@ -26,15 +26,19 @@ type Stats struct {
 	BadConnIDs uint64 `json:"bad_connection_ids"` // UDP packets from unproven addresses
 	Unsent     uint64 `json:"unsent"`             // UDP replies that the system did not take
 	Panics     uint64 `json:"panics"`             // UDP packets that a fault of ours left unanswered
+
+	StoreErrors uint64 `json:"store_errors"` // announces and scrapes refused because the store did not answer
 }
 
 // Stats returns the present numbers. It is safe at any time.
 func (s *Server) Stats() Stats {
 	c := &s.counters
+	peers, swarms := s.store.totals()
 	return Stats{
-		Peers: s.registry.peers.Load(), Swarms: s.registry.swarms.Load(), Conns: s.gate.open(),
+		Peers: peers, Swarms: swarms, Conns: s.gate.open(),
 		HTTPAnnounces: c.httpAnnounces.Load(), UDPAnnounces: c.udpAnnounces.Load(), UDPConnects: c.udpConnects.Load(),
 		Scrapes: c.scrapes.Load(), Refused: c.refused.Load(), Unlisted: c.unlisted.Load(), Malformed: c.malformed.Load(),
 		BadConnIDs: c.badConnIDs.Load(), Unsent: c.unsent.Load(), Panics: c.panics.Load(),
+		StoreErrors: c.storeErrors.Load(),
 	}
 }
