@@ -21,8 +21,8 @@ func must(err error) {
 	}
 }
 
-// workplace returns a directory of its own for an example, with a file of 1 MiB in it, and how to remove it.
-func workplace() (dir, file string, remove func()) {
+// scratch returns a directory of its own for an example, with a file of 1 MiB in it, and how to remove it.
+func scratch() (dir, file string, remove func()) {
 	dir, err := os.MkdirTemp("", "eddy-example-")
 	must(err)
 	file = filepath.Join(dir, "film")
@@ -47,7 +47,7 @@ func start(cfg eddy.Config) (client *eddy.Client, stop func()) {
 // One client shares a file, another fetches it. Between machines the address of the first would come from a tracker; here
 // it is given with Peers.
 func Example() {
-	dir, file, remove := workplace()
+	dir, file, remove := scratch()
 	defer remove()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -79,7 +79,7 @@ func Example() {
 
 // Create hashes a file or directory on all cores. The bytes for a .torrent file come from the metainfo.
 func ExampleCreate() {
-	dir, file, remove := workplace()
+	dir, file, remove := scratch()
 	defer remove()
 
 	source, err := eddy.Create(context.Background(), file, eddy.CreateOptions{
@@ -119,7 +119,7 @@ func ExampleClient() {
 
 // Errors are found with errors.Is. Add itself opens no file: trouble with files comes from Wait.
 func ExampleTorrent_Wait() {
-	dir, file, remove := workplace()
+	dir, file, remove := scratch()
 	defer remove()
 	source, err := eddy.Create(context.Background(), file, eddy.CreateOptions{})
 	must(err)
@@ -145,7 +145,7 @@ func ExampleTorrent_Wait() {
 // A Reader streams content while it arrives: what lies ahead of it is fetched first, and only verified bytes come out. Here
 // it jumps to the middle, as a player would.
 func ExampleReader() {
-	dir, file, remove := workplace()
+	dir, file, remove := scratch()
 	defer remove()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -176,7 +176,7 @@ func ExampleReader() {
 
 // Verify compares content with its torrent, without a client.
 func ExampleVerify() {
-	_, file, remove := workplace()
+	_, file, remove := scratch()
 	defer remove()
 	ctx := context.Background()
 	source, err := eddy.Create(ctx, file, eddy.CreateOptions{PieceLength: 64 << 10})
