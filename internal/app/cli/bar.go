@@ -11,6 +11,8 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
+
+	"github.com/eddy-p2p/eddy/internal/format/units"
 )
 
 const (
@@ -87,7 +89,7 @@ func (v *view) beside(room int) string {
 	if v.total > 0 {
 		room -= minBar
 		text = fmt.Sprintf(" %5.1f %%", percent(v.done, v.total))
-		parts = append(parts[:len(parts):len(parts)], "of "+formatSize(v.total))
+		parts = append(parts[:len(parts):len(parts)], "of "+units.FormatSize(v.total))
 	}
 	for i, part := range parts {
 		if text != "" {

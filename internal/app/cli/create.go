@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/eddy-p2p/eddy"
+	"github.com/eddy-p2p/eddy/internal/format/units"
 	"github.com/eddy-p2p/eddy/metainfo"
 )
 
@@ -84,7 +85,7 @@ func readingParts(done, total int64, elapsed time.Duration) []string {
 		return []string{"reading"}
 	}
 	bps := float64(done) / elapsed.Seconds()
-	return []string{formatRate(int64(bps)), formatLeft(seconds(float64(max(0, total-done))/bps)) + " left"}
+	return []string{units.FormatRate(int64(bps)), units.FormatLeft(seconds(float64(max(0, total-done))/bps)) + " left"}
 }
 
 // reportUnreadable lists the files that were left out. Sockets, pipes and devices hold nothing to share: a note is enough.
@@ -265,7 +266,7 @@ func (c *create) tell(output string, meta *metainfo.MetaInfo, left []eddy.Proble
 			hashes += ", infohash " + *h
 		}
 	}
-	c.inv.say(fmt.Sprintf("%s: %s in %s of %s%s", meta.Name, formatSize(sum.Size), plural(sum.Pieces, "piece"),
+	c.inv.say(fmt.Sprintf("%s: %s in %s of %s%s", meta.Name, units.FormatSize(sum.Size), units.Plural(sum.Pieces, "piece"),
 		formatPieceLength(meta.PieceLength), hashes))
 	if output == "-" {
 		return nil

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/eddy-p2p/eddy/internal/format/units"
 )
 
 const (
@@ -27,7 +29,7 @@ func (v *view) line() string {
 	if v.total <= 0 {
 		return v.label + ": " + text
 	}
-	return fmt.Sprintf("%s: %s of %s (%.1f %%), %s", v.label, formatSize(v.done), formatSize(v.total), percent(v.done, v.total), text)
+	return fmt.Sprintf("%s: %s of %s (%.1f %%), %s", v.label, units.FormatSize(v.done), units.FormatSize(v.total), percent(v.done, v.total), text)
 }
 
 // percent returns 100*done/total, and 100 of nothing.

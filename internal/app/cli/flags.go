@@ -6,26 +6,28 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/eddy-p2p/eddy/internal/format/units"
 )
 
-// size is a flag value in bytes; see parseSize.
+// size is a flag value in bytes; see units.ParseSize.
 type size int64
 
-func (v *size) Set(s string) (err error) { return set(v, s, parseSize) }
+func (v *size) Set(s string) (err error) { return set(v, s, units.ParseSize) }
 func (v *size) String() string           { return strconv.FormatInt(int64(*v), 10) }
 func (v *size) Type() string             { return "SIZE" }
 
-// rate is a flag value in bytes a second, 0 = no limit; see parseRate.
+// rate is a flag value in bytes a second, 0 = no limit; see units.ParseRate.
 type rate int64
 
-func (v *rate) Set(s string) (err error) { return set(v, s, parseRate) }
+func (v *rate) Set(s string) (err error) { return set(v, s, units.ParseRate) }
 func (v *rate) String() string           { return strconv.FormatInt(int64(*v), 10) }
 func (v *rate) Type() string             { return "RATE" }
 
 // duration is a flag value; unlike pflag's own it reads bare seconds too.
 type duration time.Duration
 
-func (v *duration) Set(s string) (err error) { return set(v, s, parseDuration) }
+func (v *duration) Set(s string) (err error) { return set(v, s, units.ParseDuration) }
 func (v *duration) Type() string             { return "T" }
 
 // String makes 0 "0", which help takes for no default.

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eddy-p2p/eddy"
+	"github.com/eddy-p2p/eddy/internal/format/units"
 	"github.com/eddy-p2p/eddy/storage"
 )
 
@@ -339,7 +340,7 @@ func (g *get) stayText() string {
 	case g.seedRatio > 0:
 		until = fmt.Sprintf("until it gave back %g times the file", g.seedRatio)
 	case g.seedTime > 0:
-		until = "for " + formatDuration(time.Duration(g.seedTime))
+		until = "for " + units.FormatDuration(time.Duration(g.seedTime))
 	}
 	return "staying for others " + until + " (Ctrl-C leaves)"
 }
@@ -438,7 +439,7 @@ func watchStall(ctx context.Context, t *eddy.Torrent, limit time.Duration, end c
 func stalled(t *eddy.Torrent, s *eddy.Stats, limit time.Duration) *Failure {
 	f := &Failure{
 		What: "getting", Target: t.Path(), Code: exitTimeout, Hint: "run the same command again: it resumes",
-		Cause: fmt.Errorf("no progress for %s at %.1f %%, %s", formatDuration(limit), percent(s.Have, s.Wanted), plural(s.Peers, "peer")),
+		Cause: fmt.Errorf("no progress for %s at %.1f %%, %s", units.FormatDuration(limit), percent(s.Have, s.Wanted), units.Plural(s.Peers, "peer")),
 	}
 	if s.TrackerProblem != "" {
 		f.Cause = fmt.Errorf("%w; tracker: %s", f.Cause, s.TrackerProblem)

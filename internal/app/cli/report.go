@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/eddy-p2p/eddy"
+	"github.com/eddy-p2p/eddy/internal/format/units"
 	"github.com/eddy-p2p/eddy/internal/theory"
 )
 
@@ -82,20 +83,20 @@ func (r *report) event(path, infohash string) completeEvent {
 // lines is the report for people.
 func (r *report) lines(name string) []string {
 	if r.fetched == 0 {
-		return []string{fmt.Sprintf("%s is complete: %s were there already and are verified", name, formatSize(r.bytes))}
+		return []string{fmt.Sprintf("%s is complete: %s were there already and are verified", name, units.FormatSize(r.bytes))}
 	}
-	line := fmt.Sprintf("%s is complete: %s in %s (mean %s) from %s, %s wasted", name, formatSize(r.fetched), formatDuration(seconds(r.wall)),
-		formatRate(int64(r.mean)), plural(r.peers, "peer"), formatSize(r.wasted))
+	line := fmt.Sprintf("%s is complete: %s in %s (mean %s) from %s, %s wasted", name, units.FormatSize(r.fetched), units.FormatDuration(seconds(r.wall)),
+		units.FormatRate(int64(r.mean)), units.Plural(r.peers, "peer"), units.FormatSize(r.wasted))
 	if r.hashFailures > 0 {
-		line += fmt.Sprintf(", %s failed the hash", plural(r.hashFailures, "piece"))
+		line += fmt.Sprintf(", %s failed the hash", units.Plural(r.hashFailures, "piece"))
 	}
 	if there := r.bytes - r.fetched; there > 0 {
-		line += fmt.Sprintf("; %s were there already", formatSize(there))
+		line += fmt.Sprintf("; %s were there already", units.FormatSize(there))
 	}
 	lines := []string{line}
 	if r.bound != nil {
 		lines = append(lines, fmt.Sprintf("the theoretical minimum is %s, set by the %s; time / minimum = %.2f",
-			formatDuration(seconds(r.bound.Seconds)), limitNames[r.bound.Limit], r.wall/r.bound.Seconds))
+			units.FormatDuration(seconds(r.bound.Seconds)), limitNames[r.bound.Limit], r.wall/r.bound.Seconds))
 	}
 	return lines
 }

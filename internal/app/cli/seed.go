@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eddy-p2p/eddy"
+	"github.com/eddy-p2p/eddy/internal/format/units"
 )
 
 // seed is the state of `eddy seed`.
@@ -130,7 +131,7 @@ func (s *seed) run(ctx context.Context, args []string) error {
 	err = serving.run(ctx)
 	endDisplay()
 	if v := s.inv.lookAt(serving.torrents); err == nil {
-		s.inv.say(v.line() + " in " + formatDuration(time.Since(start)))
+		s.inv.say(v.line() + " in " + units.FormatDuration(time.Since(start)))
 	}
 	if stopErr := stop(); stopErr != nil && err == nil {
 		err = fail("serving peers", "", stopErr)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/eddy-p2p/eddy"
 	"github.com/eddy-p2p/eddy/internal/drive/tracker"
+	"github.com/eddy-p2p/eddy/internal/format/units"
 	"github.com/eddy-p2p/eddy/internal/theory"
 )
 
@@ -296,10 +297,10 @@ func (s *share) add(source *eddy.Source) (*eddy.Torrent, error) {
 func (s *share) summarize(torrents []*eddy.Torrent, wall time.Duration) {
 	for _, t := range torrents {
 		st := s.inv.stats(t)
-		line := fmt.Sprintf("%s: %s in %s, %s sent", t.Info().Name, copiesDelivered(st.Copies), formatDuration(wall), formatSize(st.Uploaded))
+		line := fmt.Sprintf("%s: %s in %s, %s sent", t.Info().Name, copiesDelivered(st.Copies), units.FormatDuration(wall), units.FormatSize(st.Uploaded))
 		if s.limitUp > 0 && st.Copies > 0 {
 			alone := theory.ClientServer(float64(st.Size), float64(s.limitUp), theory.Class{Peers: st.Copies})
-			line += fmt.Sprintf("; sending them all from here would take %s", formatDuration(seconds(alone.Seconds)))
+			line += fmt.Sprintf("; sending them all from here would take %s", units.FormatDuration(seconds(alone.Seconds)))
 		}
 		s.inv.say(line)
 	}

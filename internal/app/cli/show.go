@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eddy-p2p/eddy/internal/format/units"
 	"github.com/eddy-p2p/eddy/metainfo"
 )
 
@@ -155,7 +156,7 @@ func (d *shown) table() string {
 	text("infohash v1", d.InfohashV1)
 	text("infohash v2", d.InfohashV2)
 	if d.Size != nil {
-		row("size", fmt.Sprintf("%s (%d bytes)", formatSize(*d.Size), *d.Size))
+		row("size", fmt.Sprintf("%s (%d bytes)", units.FormatSize(*d.Size), *d.Size))
 	}
 	if d.Pieces != nil {
 		row("pieces", fmt.Sprintf("%d of %s", *d.Pieces, formatPieceLength(*d.PieceLength)))
@@ -196,7 +197,7 @@ func filesTable(files []shownFile) string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for i, f := range files {
 		if !f.Pad {
-			fmt.Fprintf(w, "%d\t%s\t  %s\n", i+1, formatSize(f.Length), oneLine(f.Path))
+			fmt.Fprintf(w, "%d\t%s\t  %s\n", i+1, units.FormatSize(f.Length), oneLine(f.Path))
 		}
 	}
 	w.Flush()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/eddy-p2p/eddy"
 	"github.com/eddy-p2p/eddy/internal/drive/tracker"
+	"github.com/eddy-p2p/eddy/internal/format/units"
 )
 
 // trackerCommand is the state of `eddy tracker`.
@@ -138,7 +139,7 @@ func (t *trackerCommand) run(ctx context.Context) error {
 	}
 	look := func() view {
 		s := server.Stats()
-		return view{label: "tracker", parts: []string{plural(int(s.Swarms), "torrent"), plural(int(s.Peers), "peer"),
+		return view{label: "tracker", parts: []string{units.Plural(int(s.Swarms), "torrent"), units.Plural(int(s.Peers), "peer"),
 			fmt.Sprintf("%d announces", s.HTTPAnnounces+s.UDPAnnounces)}}
 	}
 	stop := t.inv.follow(look, func() {

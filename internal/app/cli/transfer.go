@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/eddy-p2p/eddy"
+	"github.com/eddy-p2p/eddy/internal/format/units"
 )
 
 // maxRows is how many peers the live display lists; the rest is a count.
@@ -145,7 +146,7 @@ func (inv *invocation) lookAt(torrents []*eddy.Torrent) view {
 	}
 	label := torrents[0].Info().Name
 	if len(torrents) > 1 {
-		label = plural(len(torrents), "torrent")
+		label = units.Plural(len(torrents), "torrent")
 	}
 	s := inv.stats(torrents[0])
 	for _, t := range torrents[1:] {
@@ -172,20 +173,20 @@ func (inv *invocation) lookAt(torrents []*eddy.Torrent) view {
 func downloadParts(s *eddy.Stats) []string {
 	left := "time left unknown"
 	if d, ok := eta(s); ok {
-		left = formatLeft(d) + " left"
+		left = units.FormatLeft(d) + " left"
 	} else if s.Have >= s.Wanted {
 		left = "finishing"
 	}
-	parts := []string{formatRate(s.DownRate), left, fmt.Sprintf("%s (%s)", plural(s.Peers, "peer"), plural(s.Seeds, "seed"))}
+	parts := []string{units.FormatRate(s.DownRate), left, fmt.Sprintf("%s (%s)", units.Plural(s.Peers, "peer"), units.Plural(s.Seeds, "seed"))}
 	if s.Peers == 0 && s.TrackerProblem != "" {
 		parts = append(parts, "tracker: "+s.TrackerProblem)
 	}
-	return append(parts, "up "+formatRate(s.UpRate))
+	return append(parts, "up "+units.FormatRate(s.UpRate))
 }
 
 // seedParts is who is there and what was given.
 func seedParts(s *eddy.Stats) []string {
-	parts := []string{plural(s.Peers, "peer"), copiesDelivered(s.Copies), "up " + formatRate(s.UpRate), formatSize(s.Uploaded) + " sent"}
+	parts := []string{units.Plural(s.Peers, "peer"), copiesDelivered(s.Copies), "up " + units.FormatRate(s.UpRate), units.FormatSize(s.Uploaded) + " sent"}
 	if s.TrackerProblem != "" {
 		parts = append(parts, "tracker: "+s.TrackerProblem)
 	}
@@ -208,7 +209,7 @@ func peerRows(peers []eddy.PeerStats, size int64) []string {
 			rows = append(rows, fmt.Sprintf("  and %d more", len(peers)-maxRows))
 			break
 		}
-		rows = append(rows, fmt.Sprintf("  %-24s %-22s %5.1f %%  up %11s", p.Addr, shorten(p.Client, 22), percent(p.Have, size), formatRate(p.UpRate)))
+		rows = append(rows, fmt.Sprintf("  %-24s %-22s %5.1f %%  up %11s", p.Addr, shorten(p.Client, 22), percent(p.Have, size), units.FormatRate(p.UpRate)))
 	}
 	return rows
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eddy-p2p/eddy"
+	"github.com/eddy-p2p/eddy/internal/format/units"
 )
 
 // verify is the state of `eddy verify`.
@@ -87,7 +88,7 @@ func (v *verify) tell(doc *verified, path string) error {
 			fmt.Fprintln(&b, piece)
 		}
 	} else {
-		fmt.Fprintf(&b, "%s: %d of %s good\n", oneLine(path), doc.Good, plural(doc.Pieces, "piece"))
+		fmt.Fprintf(&b, "%s: %d of %s good\n", oneLine(path), doc.Good, units.Plural(doc.Pieces, "piece"))
 	}
 	if _, err := v.inv.Out.Write([]byte(b.String())); err != nil {
 		return failOutput("writing the result to", err)

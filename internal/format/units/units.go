@@ -1,4 +1,5 @@
-package cli
+// Package units reads and prints amounts of data, rates and times as people write them: "10MiB", "100Mbit/s", "1m30s".
+package units
 
 import (
 	"errors"
@@ -19,9 +20,9 @@ var prefixes = map[string]int64{
 
 const sizeHelp = "want a number of bytes, or one with a unit like 10MB, 10MiB or 10Mbit"
 
-// parseSize reads an amount of data: "4096", "10MB", "1.5 GiB", "10Mbit". A bare number is bytes; kB, MB, GB are powers of
+// ParseSize reads an amount of data: "4096", "10MB", "1.5 GiB", "10Mbit". A bare number is bytes; kB, MB, GB are powers of
 // 1000 and KiB, MiB, GiB powers of 1024. A part of a byte is dropped. The result is in bytes.
-func parseSize(s string) (int64, error) {
+func ParseSize(s string) (int64, error) {
 	text := strings.TrimSpace(s)
 	end := strings.IndexFunc(text, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
 	if end < 0 {
@@ -67,22 +68,22 @@ func parseUnit(unit string) (*big.Rat, error) {
 	return big.NewRat(scale, 1), nil
 }
 
-// parseRate reads bytes a second: a size with an optional "/s". "10Mbps" is taken as 10Mbit/s.
-func parseRate(s string) (int64, error) {
+// ParseRate reads bytes a second: a size with an optional "/s". "10Mbps" is taken as 10Mbit/s.
+func ParseRate(s string) (int64, error) {
 	text := strings.TrimSpace(s)
 	text = strings.TrimSuffix(text, "/s")
 	if name, ok := strings.CutSuffix(text, "bps"); ok {
 		text = name + "bit"
 	}
-	rate, err := parseSize(text)
+	rate, err := ParseSize(text)
 	if err != nil {
 		return 0, errors.New(strings.Replace(err.Error(), "is not a size", "is not a rate", 1))
 	}
 	return rate, nil
 }
 
-// parseDuration reads "90" (seconds), "1.5" or Go's notation "1m30s". Negative durations are refused.
-func parseDuration(s string) (time.Duration, error) {
+// ParseDuration reads "90" (seconds), "1.5" or Go's notation "1m30s". Negative durations are refused.
+func ParseDuration(s string) (time.Duration, error) {
 	text := strings.TrimSpace(s)
 	d, err := time.ParseDuration(text)
 	if seconds, numeric := strconv.ParseFloat(text, 64); numeric == nil {
@@ -97,8 +98,8 @@ func parseDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// formatSize prints bytes for people, in powers of 1000 with three significant digits: "104.9 MB".
-func formatSize(bytes int64) string {
+// FormatSize prints bytes for people, in powers of 1000 with three significant digits: "104.9 MB".
+func FormatSize(bytes int64) string {
 	if bytes < 1000 && bytes > -1000 {
 		return strconv.FormatInt(bytes, 10) + " B"
 	}
@@ -113,11 +114,11 @@ func formatSize(bytes int64) string {
 	return strconv.FormatFloat(value, 'f', 1, 64) + " " + unit
 }
 
-// formatRate prints bytes a second for people: "12.3 MB/s".
-func formatRate(bps int64) string { return formatSize(bps) + "/s" }
+// FormatRate prints bytes a second for people: "12.3 MB/s".
+func FormatRate(bps int64) string { return FormatSize(bps) + "/s" }
 
-// formatDuration prints a time for people: "0.42 s", "12.3 s", "4m05s", "3h12m".
-func formatDuration(d time.Duration) string {
+// FormatDuration prints a time for people: "0.42 s", "12.3 s", "4m05s", "3h12m".
+func FormatDuration(d time.Duration) string {
 	switch {
 	case d < 10*time.Second:
 		return strconv.FormatFloat(d.Seconds(), 'f', 2, 64) + " s"
@@ -131,16 +132,16 @@ func formatDuration(d time.Duration) string {
 	return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
 }
 
-// formatLeft prints a time left, in whole seconds: more would pretend to know.
-func formatLeft(d time.Duration) string {
+// FormatLeft prints a time left, in whole seconds: more would pretend to know.
+func FormatLeft(d time.Duration) string {
 	if d < time.Minute {
 		return strconv.Itoa(int((d+time.Second-1)/time.Second)) + " s"
 	}
-	return formatDuration(d)
+	return FormatDuration(d)
 }
 
-// plural prints a count with its noun: "1 peer", "4 peers".
-func plural(n int, noun string) string {
+// Plural prints a count with its noun: "1 peer", "4 peers".
+func Plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
