@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eddy-p2p/eddy/internal/core/policy"
 	"github.com/eddy-p2p/eddy/internal/format/bits"
 	"github.com/eddy-p2p/eddy/internal/format/wire"
 	"github.com/eddy-p2p/eddy/metainfo"
@@ -61,7 +62,7 @@ func BenchmarkSeedBlock(b *testing.B) {
 	layout := metainfo.Layout{Size: 1 << 34, PieceLength: mib}
 	have := bits.New(layout.NumPieces())
 	have.Fill()
-	s, err := New(Config{Layout: layout, Have: have, RevealAll: true, Rand: rand.New(rand.NewPCG(1, 2))})
+	s, err := New(Config{Layout: layout, Have: have, Policy: policy.Policy{RevealAll: true}, Rand: rand.New(rand.NewPCG(1, 2))})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eddy-p2p/eddy/internal/core/policy"
 	"github.com/eddy-p2p/eddy/internal/format/bits"
 	"github.com/eddy-p2p/eddy/internal/format/wire"
 	"github.com/eddy-p2p/eddy/metainfo"
@@ -19,7 +20,7 @@ const blk = metainfo.BlockSize
 // small is a torrent of n pieces of two blocks, with those of have.
 func small(t *testing.T, n int, have string) *Swarm {
 	t.Helper()
-	s, err := New(Config{Layout: metainfo.Layout{Size: int64(n) * 2 * blk, PieceLength: 2 * blk}, Have: parseSet(have, n), RevealAll: true,
+	s, err := New(Config{Layout: metainfo.Layout{Size: int64(n) * 2 * blk, PieceLength: 2 * blk}, Have: parseSet(have, n), Policy: policy.Policy{RevealAll: true},
 		Rand: rand.New(rand.NewPCG(1, 1))})
 	if err != nil {
 		t.Fatal(err)

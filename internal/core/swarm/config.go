@@ -5,8 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"github.com/eddy-p2p/eddy/internal/core/choke"
-	"github.com/eddy-p2p/eddy/internal/core/pick"
+	"github.com/eddy-p2p/eddy/internal/core/policy"
 	"github.com/eddy-p2p/eddy/internal/format/bits"
 	"github.com/eddy-p2p/eddy/metainfo"
 )
@@ -39,13 +38,8 @@ type Config struct {
 	// disk slows the peers down instead of filling memory. 0 = 32 MiB, and never less than 4 pieces.
 	MaxUnverified int64
 
-	Sequential bool       // pieces in the order of the content instead of rarest first
-	Order      pick.Order // nil = pick.RarestFirst
-	Rank       choke.Rank // regular slots while downloading; nil = choke.Reciprocal (tit-for-tat)
-	SeedRank   choke.Rank // regular slots once complete; nil = choke.LeastComplete
-
-	// RevealAll makes a seed show all its pieces at once instead of handing each out once first.
-	RevealAll bool
+	Sequential bool          // pieces in the order of the content instead of rarest first
+	Policy     policy.Policy // by what it decides; the zero value is tit-for-tat
 }
 
 func (c *Config) validate() error {
@@ -90,10 +84,5 @@ func (c *Config) setDefaults() {
 		c.MaxUnverified = minUnverified
 	}
 	c.MaxUnverified = max(c.MaxUnverified, 4*c.Layout.PieceLength)
-	if c.Rank == nil {
-		c.Rank = choke.Reciprocal
-	}
-	if c.SeedRank == nil {
-		c.SeedRank = choke.LeastComplete
-	}
+	c.Policy = c.Policy.WithDefaults()
 }

@@ -56,7 +56,7 @@ func (s *Swarm) grantJoin(p *peer) (hide bool) {
 	g := &s.grant
 	g.since = s.now
 	if !g.active {
-		if s.cfg.RevealAll || !s.have.Full() || s.full.Len() < 2 || len(s.list) > 1 {
+		if s.cfg.Policy.RevealAll || !s.have.Full() || s.full.Len() < 2 || len(s.list) > 1 {
 			p.up.opens.revealed = true
 			return false
 		}

@@ -167,7 +167,7 @@ func (s *Swarm) query(p *peer, fresh, started bool) int {
 	d := &s.down
 	q := &d.query
 	*q = pick.Query{
-		Has: p.has, Avoid: p.down.refused, Fresh: fresh, Order: s.cfg.Order,
+		Has: p.has, Avoid: p.down.refused, Fresh: fresh, Order: s.cfg.Policy.Order,
 		Started: started, Common: p.down.wary,
 		Random: s.have.Count() < randomFirst && len(d.partial) < randomFirst,
 	}

@@ -114,7 +114,7 @@ func newSim(cfg simConfig) *sim {
 	for i := range n + 1 {
 		c := Config{Layout: layout, Rand: rand.New(rand.NewPCG(cfg.seed, uint64(i)))}
 		if i == 0 || cfg.hostile[i] {
-			c.RevealAll = i > 0
+			c.Policy.RevealAll = i > 0
 			c.Have = bits.New(layout.NumPieces())
 			c.Have.Fill()
 			c.UploadRate = cfg.seedUp

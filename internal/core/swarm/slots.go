@@ -142,9 +142,9 @@ func (s *Swarm) candidates() []choke.Candidate {
 
 // rechoke is the round of 10 s: the regular slots go to the best, the optimistic one to its holder.
 func (s *Swarm) rechoke() {
-	rank := s.cfg.Rank
+	rank := s.cfg.Policy.Rank
 	if s.Complete() {
-		rank = s.cfg.SeedRank
+		rank = s.cfg.Policy.SeedRank
 	}
 	c := s.candidates()
 	if s.Complete() {

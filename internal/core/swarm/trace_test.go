@@ -12,6 +12,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"github.com/eddy-p2p/eddy/internal/core/policy"
 	"github.com/eddy-p2p/eddy/internal/format/bits"
 	"github.com/eddy-p2p/eddy/internal/format/wire"
 	"github.com/eddy-p2p/eddy/metainfo"
@@ -83,7 +84,7 @@ func (tr *trace) create(t *testing.T, d *datadriven.TestData) {
 	n, blocks := arg("pieces", 4), arg("blocks", 2)
 	cfg := Config{
 		Layout: metainfo.Layout{Size: int64(n*blocks) * metainfo.BlockSize, PieceLength: int64(blocks) * metainfo.BlockSize},
-		Rand:   rand.New(rand.NewPCG(uint64(arg("seed", 1)), 0)), Slots: arg("slots", 0), RevealAll: d.HasArg("reveal"),
+		Rand:   rand.New(rand.NewPCG(uint64(arg("seed", 1)), 0)), Slots: arg("slots", 0), Policy: policy.Policy{RevealAll: d.HasArg("reveal")},
 	}
 	if d.HasArg("have") {
 		var have string

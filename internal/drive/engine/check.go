@@ -311,7 +311,7 @@ func (t *Torrent) begin(have, wanted bits.Set) (ready []int, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	sw, err := swarm.New(swarm.Config{
-		Layout: t.layout, Have: have, Wanted: wanted, InfoHash: t.wireID(), Sequential: t.spec.Sequential,
+		Layout: t.layout, Have: have, Wanted: wanted, InfoHash: t.wireID(), Sequential: t.spec.Sequential, Policy: t.spec.Policy,
 		UploadRate: t.limits.up, DownloadRate: t.limits.down, Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/eddy-p2p/eddy/internal/core/policy"
 	"github.com/eddy-p2p/eddy/internal/core/swarm"
 	"github.com/eddy-p2p/eddy/internal/drive/disk"
 	"github.com/eddy-p2p/eddy/internal/format/bits"
@@ -31,6 +32,7 @@ type Spec struct {
 	ReadOnly   bool               // serve only: the content must be complete, and is never written
 	Overwrite  bool               // existing data that differs may be replaced
 	Sequential bool
+	Policy     policy.Policy // by what it decides; the zero value is tit-for-tat
 	Prealloc   storage.Prealloc
 }
 
