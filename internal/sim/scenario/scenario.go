@@ -26,9 +26,19 @@ type Scenario struct {
 	Policy  policy.Policy // of classes that name none, and of the server
 	Latency time.Duration // one way, between any two peers
 	Tracker time.Duration // how often a peer that lost neighbours asks for others; 0 = never again after joining
+	Shaping Shaping       // who keeps to the rates
 	Until   time.Duration // the end at the latest; 0 = 20 times the bound, or when all are done
 	Story   bool          // the scenario is meant to be told step by step
 }
+
+// Shaping says who keeps a peer's traffic to its rates.
+type Shaping string
+
+// The kinds of shaping; the zero value is ByLimit.
+const (
+	ByLimit Shaping = ""     // the peer itself, by --limit-up and --limit-down: it knows its rates
+	ByLink  Shaping = "link" // the link: the peer writes into sockets whose buffers drain at that rate, shared by its connections
+)
 
 // Server is the seeds that are there from the start: one, unless Count says more.
 type Server struct {
