@@ -126,6 +126,9 @@ func (s *Swarm) checkPeers() error {
 		if own := p.down.own; own != nil && own.owner != p {
 			return fmt.Errorf("peer %d works on piece %d, which it does not own", p.id, own.piece)
 		}
+		if p.up.choked != (p.up.slot == NoSlot) {
+			return fmt.Errorf("peer %d: choked %v with slot %v", p.id, p.up.choked, p.up.slot)
+		}
 		gaps, stale := 0, 0
 		for _, r := range p.down.ask.entries() {
 			switch r.state {

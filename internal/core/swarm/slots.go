@@ -16,6 +16,22 @@ type slots struct {
 	list       []choke.Candidate
 }
 
+// Slot says why we upload to a peer.
+type Slot uint8
+
+// The kinds of slot.
+const (
+	NoSlot         Slot = iota // it is choked
+	FreeSlot                   // it was unchoked at once, because a slot was free, or to be granted a seed's pieces
+	RegularSlot                // it was among the best of a round
+	OptimisticSlot             // it is tried, whatever it gave
+)
+
+// String returns the word for it.
+func (s Slot) String() string {
+	return [...]string{"none", "free", "regular", "optimistic"}[s]
+}
+
 // applies reports whether p would take blocks if it were unchoked. While pieces are handed out one by one, a peer becomes
 // interested only by what it is granted with its slot.
 func (s *Swarm) applies(p *peer) bool {
@@ -100,7 +116,7 @@ func (s *Swarm) unchoke(p *peer) {
 	if !p.up.choked || p.gone {
 		return
 	}
-	p.up.choked, p.up.since = false, s.now
+	p.up.choked, p.up.slot, p.up.since = false, FreeSlot, s.now
 	s.send(p, wire.Unchoke, 0, 0, 0)
 	s.grantMore(p)
 }
@@ -109,7 +125,7 @@ func (s *Swarm) choke(p *peer) {
 	if p.up.choked || p.gone {
 		return
 	}
-	p.up.choked, p.up.since = true, s.now
+	p.up.choked, p.up.slot, p.up.since = true, NoSlot, s.now
 	s.send(p, wire.Choke, 0, 0, 0)
 	// BEP 6: "reject all requests from the peer to the local peer except requests for pieces in the allowed fast set".
 	s.refuseQueued(p, func(i int) bool { return s.allowedFast(p, i) })
@@ -197,8 +213,16 @@ func (s *Swarm) apply(c []choke.Candidate) {
 		}
 	}
 	for i := range c {
-		if c[i].Slot {
-			s.unchoke(s.lookup(Peer(c[i].ID)))
+		if !c[i].Slot {
+			continue
+		}
+		p := s.lookup(Peer(c[i].ID))
+		if s.unchoke(p); p.up.choked {
+			continue // gone
+		}
+		p.up.slot = RegularSlot
+		if p == s.slots.trying {
+			p.up.slot = OptimisticSlot
 		}
 	}
 	s.fillSlots()

@@ -14,6 +14,21 @@ type counters struct {
 	failures int
 }
 
+// Standing is what the choker makes of a peer, and by what.
+type Standing struct {
+	Slot     Slot
+	Down, Up int64 // bytes/s of blocks from and to it over 20 s: what the ranks compare
+}
+
+// Standing returns how a peer stands with the choker; the zero Standing when it has not joined.
+func (s *Swarm) Standing(id Peer) Standing {
+	p := s.lookup(id)
+	if p == nil {
+		return Standing{}
+	}
+	return Standing{Slot: p.up.slot, Down: p.down.meter.Rate(s.now), Up: p.up.meter.Rate(s.now)}
+}
+
 // Stats is the state of the torrent at one moment.
 type Stats struct {
 	DownRate, UpRate     int64   // bytes/s of blocks, about 5 s

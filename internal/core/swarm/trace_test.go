@@ -309,11 +309,12 @@ func (tr *trace) state() string {
 			has += map[bool]string{true: "#", false: "."}[p.has.Has(i)]
 		}
 		st, _ := s.PeerStats(p.id)
+		slot := s.Standing(p.id).Slot
 		var flags []string
 		for _, f := range []struct {
 			on   bool
 			name string
-		}{{!st.Choked, "unchoked"}, {st.Optimistic, "optimistic"}, {st.Interested, "interested"}, {!st.Choking, "unchokes us"}, {st.Interesting, "interesting"},
+		}{{!st.Choked, "unchoked"}, {slot == FreeSlot, "free"}, {slot == RegularSlot, "regular"}, {slot == OptimisticSlot, "optimistic"}, {st.Interested, "interested"}, {!st.Choking, "unchokes us"}, {st.Interesting, "interesting"},
 			{st.Snubbed, "snubbed"}, {st.Stalled, "stalled"}, {st.Parole, "parole"}} {
 			if f.on {
 				flags = append(flags, f.name)

@@ -22,6 +22,7 @@ type upload struct {
 // serving is our uploading to one peer.
 type serving struct {
 	choked bool
+	slot   Slot          // what it is unchoked by; NoSlot when choked
 	since  time.Duration // of the last change of choked
 	asked  []want        // requests not yet served, oldest first, from head on
 	head   int
