@@ -32,10 +32,9 @@ type Recorder struct {
 	here     int // peers present, servers included
 	leeching int // of those, how many are not complete
 
-	line      timeline
-	use       use
-	unlimited bool          // somebody's upload has no limit: how much of it is used has no answer
-	last      time.Duration // the latest event
+	line timeline
+	use  use
+	last time.Duration // the latest event
 }
 
 // peer is what is kept of each. Its times are -1 until they come.
@@ -163,7 +162,7 @@ func (r *Recorder) offers(peer int) float64 {
 	if p.Strategy != scenario.Honest {
 		return 0
 	}
-	return scenario.Rate(p.Up)
+	return float64(p.Up)
 }
 
 // at takes the samples that are due before an event.

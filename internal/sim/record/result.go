@@ -36,7 +36,7 @@ type Result struct {
 	FromServer int64   // bytes that the servers sent
 	Sent       int64   // bytes that all sent
 	Wasted     int64   // bytes received that were of no use
-	UploadUse  float64 // share of what the honest could have uploaded from First to the last completion; -1 = somebody has no limit
+	UploadUse  float64 // share of what the honest could have uploaded from First to the last completion; -1 = nobody is complete
 	Fairness   Fairness
 	Line       []Sample
 }
@@ -102,7 +102,7 @@ func (r *Recorder) Result() *Result {
 	for _, f := range r.flow {
 		res.Wasted += f.wasted
 	}
-	res.UploadUse = r.use.share(r.unlimited)
+	res.UploadUse = r.use.share()
 	return res
 }
 

@@ -84,10 +84,6 @@ func (r *Recorder) capableAt(at time.Duration) float64 {
 func (r *Recorder) capacityBy(now time.Duration, change float64) {
 	l := &r.line
 	l.capable, l.since = r.capableAt(now), now
-	if math.IsInf(change, 0) {
-		r.unlimited = true
-		return
-	}
 	l.capacity += change
 }
 
@@ -145,9 +141,9 @@ type use struct {
 	capableLast     float64
 }
 
-func (u *use) share(unlimited bool) float64 {
+func (u *use) share() float64 {
 	could := u.capableLast - u.capableFirst
-	if unlimited || could <= 0 {
+	if could <= 0 {
 		return -1
 	}
 	return float64(u.sentLast-u.sentFirst) / could
@@ -162,7 +158,7 @@ type Sample struct {
 	RarestSet       int       // pieces of which there are as few copies as of the rarest (Legout 2006: the rarest pieces set)
 	Mean            float64   // copies of a piece
 	Evenness        float64   // Pielou's: entropy of the copies over the pieces by its maximum; 1 = all pieces equally frequent
-	UploadUse       float64   // of what the honest could have uploaded since the sample before; -1 = unknown
+	UploadUse       float64   // of what the honest could have uploaded since the sample before; -1 = nothing could
 	Up              []float64 // bytes/s that each group sent since the sample before: the servers, then the classes
 }
 
@@ -187,7 +183,7 @@ func (r *Recorder) lines() []Sample {
 			sum += moved
 			out[i].Up[g] = moved / (s.at - before.at).Seconds()
 		}
-		if could := s.capable - before.capable; could > 0 && !r.unlimited {
+		if could := s.capable - before.capable; could > 0 {
 			out[i].UploadUse = sum / could
 		}
 	}
