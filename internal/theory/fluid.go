@@ -52,3 +52,18 @@ func Sharing(pieces, k int) float64 {
 	m := float64(pieces)
 	return 1 - math.Pow(math.Log(m)/m, float64(k))
 }
+
+// FreeRiderShare returns the part of a contributor's download rate that a peer which uploads nothing gets from peers that play
+// tit-for-tat with that many regular slots: one optimistic slot's worth.
+func FreeRiderShare(slots int) float64 { return 1 / float64(slots+1) }
+
+// MissingPiece returns the rate of arrivals, in peers a unit of time, up to which a swarm stays stable when pieces are exchanged at
+// random: Hajek and Zhu, "The Missing Piece Syndrome in Peer-to-Peer Communication" (2010). Above it the swarm fills with peers that all lack the
+// same piece. server and up are pieces a unit of time that the seed and each peer upload, gamma the rate at which complete peers leave (+Inf = at
+// once). Peers that stay for one more piece on average (gamma <= up) make it stable at any rate: +Inf.
+func MissingPiece(server, up, gamma float64) float64 {
+	if gamma <= up {
+		return math.Inf(1)
+	}
+	return server / (1 - up/gamma)
+}
