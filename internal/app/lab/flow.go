@@ -1,0 +1,230 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	// calibrateWarm is how long a flow runs before it counts, so that TCP has found the rate and the shaper's bucket is empty.
+	calibrateWarm = 1500 * time.Millisecond
+
+	// calibrateFor is how long it counts.
+	calibrateFor = 4 * time.Second
+
+	// flowBuffer is what a flow writes and reads at once.
+	flowBuffer = 64 << 10
+)
+
+// meter measures the rate of one flow between two moments, from read to read, so that the size of a read does not matter.
+type meter struct {
+	from, to    time.Time // what is read before and after does not count
+	first, last time.Time
+	bytes       int64
+}
+
+func newMeter(start time.Time) *meter {
+	return &meter{from: start.Add(calibrateWarm), to: start.Add(calibrateWarm + calibrateFor)}
+}
+
+// read says that n bytes were read at a moment.
+func (m *meter) read(at time.Time, n int) {
+	switch {
+	case at.Before(m.from), at.After(m.to):
+	case m.first.IsZero():
+		m.first, m.last = at, at // its bytes came before it
+	default:
+		m.last = at
+		m.bytes += int64(n)
+	}
+}
+
+// rate is bytes/s; 0 when too little came to tell.
+func (m *meter) rate() float64 {
+	if span := m.last.Sub(m.first).Seconds(); span > 0 {
+		return float64(m.bytes) / span
+	}
+	return 0
+}
+
+// calibrate measures what the links carry: one long flow over each, all at once, from all machines to the hub, and where
+// downloads are shaped from the hub to all machines.
+func (l *Lab) calibrate(ctx context.Context, net *network) error {
+	up, err := l.measureLinks(ctx, net, flowSend)
+	if err != nil {
+		return err
+	}
+	for i := range net.peers {
+		net.peers[i].up.measured = up[net.peers[i].addr]
+	}
+	if l.cfg.Down == 0 {
+		return nil
+	}
+	down, err := l.measureLinks(ctx, net, flowReceive)
+	if err != nil {
+		return err
+	}
+	for i := range net.peers[1:] {
+		m := &net.peers[1+i]
+		m.down.measured = down[m.addr]
+	}
+	return nil
+}
+
+// measureLinks runs a flow between the hub and every machine and returns their rates. direction is the machines'.
+func (l *Lab) measureLinks(ctx context.Context, network *network, direction string) (map[netip.Addr]float64, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("the flows of the calibration did not end within a minute"))
+	defer cancel()
+	var listener net.Listener
+	err := l.starter.in(network.hub.ns, func() (err error) {
+		listener, err = net.Listen("tcp4", netip.AddrPortFrom(network.hub.addr, 0).String())
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listening at the hub: %w", err)
+	}
+	defer listener.Close()
+	defer context.AfterFunc(ctx, func() { listener.Close() })()
+	machines := network.peers
+	if direction == flowReceive {
+		machines = machines[1:]
+	}
+	flows := &flows{rates: make(map[netip.Addr]float64)}
+	var processes []*process
+	for i := range machines {
+		m := &machines[i]
+		p, err := l.launch("the flow of "+m.name, m.ns, exec.Command(l.cfg.Executable, "lab", "flow", direction, listener.Addr().String()), nil,
+			func(_ time.Time, line []byte) { flows.told(m.addr, line) })
+		if err != nil {
+			return nil, err
+		}
+		defer p.kill()
+		processes = append(processes, p)
+	}
+	conns := make(map[netip.Addr]net.Conn)
+	for len(conns) < len(machines) {
+		c, err := listener.Accept()
+		if err != nil {
+			return nil, fmt.Errorf("waiting for the flows of the calibration: %w", errors.Join(context.Cause(ctx), err))
+		}
+		defer c.Close()
+		conns[c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr()] = c
+	}
+	flows.run(conns, direction)
+	for _, p := range processes {
+		if err := p.wait(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return flows.rates, flows.err
+}
+
+// flows are the flows of one calibration.
+type flows struct {
+	mu    sync.Mutex
+	rates map[netip.Addr]float64
+	err   error
+}
+
+// set keeps the rate of a flow.
+func (f *flows) set(addr netip.Addr, rate float64, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rates[addr], f.err = rate, errors.Join(f.err, err)
+}
+
+// told keeps the rate that a machine measured and printed.
+func (f *flows) told(addr netip.Addr, line []byte) {
+	rate, err := strconv.ParseFloat(string(line), 64)
+	f.set(addr, rate, err)
+}
+
+// run lets all connections transfer at once, for as long as a calibration takes. Whoever reads measures.
+func (f *flows) run(conns map[netip.Addr]net.Conn, direction string) {
+	start := time.Now()
+	var wg sync.WaitGroup
+	for addr, c := range conns {
+		wg.Go(func() {
+			defer c.Close()
+			if direction == flowReceive {
+				fill(c, start.Add(2*(calibrateWarm+calibrateFor)))
+				return
+			}
+			if _, err := c.Write([]byte{1}); err != nil { // all begin together
+				f.set(addr, 0, err)
+				return
+			}
+			rate, err := drain(c, start)
+			f.set(addr, rate, err)
+		})
+	}
+	wg.Wait()
+}
+
+// drain reads until the measuring is over and returns the rate.
+func drain(c net.Conn, start time.Time) (float64, error) {
+	m := newMeter(start)
+	if err := c.SetReadDeadline(m.to); err != nil {
+		return 0, err
+	}
+	buf := make([]byte, flowBuffer)
+	for {
+		n, err := c.Read(buf)
+		m.read(time.Now(), n)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return m.rate(), nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// fill writes until a moment, or until the other end has enough and closes.
+func fill(c net.Conn, until time.Time) {
+	buf := make([]byte, flowBuffer)
+	for c.SetWriteDeadline(until) == nil {
+		if _, err := c.Write(buf); err != nil {
+			return
+		}
+	}
+}
+
+// The directions of a flow, as the machine sees it.
+const (
+	flowSend    = "send"
+	flowReceive = "receive"
+)
+
+// Flow is the machine's end of one flow of a calibration with the hub. The rate of what it receives is printed to out.
+func Flow(ctx context.Context, direction, hub string, out io.Writer) error {
+	var dialer net.Dialer
+	c, err := dialer.DialContext(ctx, "tcp4", hub)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil { // the sign to begin
+		return err
+	}
+	if direction == flowSend {
+		fill(c, time.Now().Add(2*(calibrateWarm+calibrateFor)))
+		return nil
+	}
+	rate, err := drain(c, time.Now())
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, rate)
+	return err
+}
