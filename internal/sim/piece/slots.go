@@ -1,0 +1,225 @@
+package piece
+
+import (
+	"time"
+
+	"github.com/eddy-p2p/eddy/internal/core/choke"
+)
+
+// applies reports whether q would take pieces of p if it were unchoked.
+func (s *swarm) applies(p, q int32) bool {
+	switch {
+	case s.known[q] == hasAll || s.known[q] == hides:
+		return false
+	case s.known[p] == hasAll || s.known[p] == hides:
+		return true
+	}
+	a, b := s.haveRow(p), s.haveRow(q)
+	for w := range a {
+		if a[w]&^b[w] != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// capacity is how many interested peers are unchoked at once: as in core/swarm, the regular slots, the optimistic one, those opened
+// for an idle uplink, and up to forty while a seed hands its pieces out.
+func (s *swarm) capacity(p int32) int {
+	if s.known[p] == hides {
+		return max(s.slots+1, passSlots)
+	}
+	return s.slots + 1 + int(s.node[p].extra)
+}
+
+func (s *swarm) unchokedCount(p int32) int {
+	n := 0
+	base := s.row[p].base
+	for slot, f := range s.flags(p) {
+		if f&open != 0 && s.applies(p, s.peer[base+int32(slot)]) {
+			n++
+		}
+	}
+	return n
+}
+
+// fillSlots unchokes waiting peers at random while slots are free, as the optimistic slot would choose them.
+func (s *swarm) fillSlots(p int32) {
+	if s.is(p, satisfied) {
+		return
+	}
+	n, most := s.unchokedCount(p), s.capacity(p)
+	if n >= most {
+		return
+	}
+	s.chance.use(p)
+	s.candidates(p, false)
+	for ; n < most; n++ {
+		i := choke.Optimistic(s.rng, s.list)
+		if i < 0 {
+			s.set(p, satisfied)
+			break
+		}
+		s.list[i].Slot = true
+		s.setOpen(p, s.list[i].ID, true)
+		s.soon(p)
+	}
+}
+
+// setOpen unchokes or chokes the peer in p's slot.
+func (s *swarm) setOpen(p, slot int32, on bool) {
+	e := s.at(p, slot)
+	if s.bits[e]&open != 0 == on {
+		return
+	}
+	l := &s.link[e]
+	if on {
+		s.bits[e] |= open
+		s.bits[s.reverse(e)] |= opened
+		l.turn = max(l.turn, s.node[p].floor)
+	} else {
+		if l.x != none {
+			s.cut(l.x)
+		}
+		s.bits[e] &^= open
+		s.bits[s.reverse(e)] &^= opened
+		s.unset(p, satisfied)
+	}
+	l.since = s.now
+	s.rec.Unchoked(s.now, int(p), int(s.peer[e]), on)
+}
+
+// candidates describes p's peers to package choke; ID is the slot. Those that neither want anything, nor have a slot, nor sent
+// anything are left out: they cannot be chosen. The rates, ranked by in rounds only, are filled in when rated.
+func (s *swarm) candidates(p int32, rated bool) {
+	s.list = s.list[:0]
+	base := s.row[p].base
+	for slot, f := range s.flags(p) {
+		e := base + int32(slot)
+		q := s.peer[e]
+		k := choke.Candidate{ID: int32(slot), Unchoked: f&open != 0, Interested: s.applies(p, q)}
+		if !k.Interested && !k.Unchoked && !rated {
+			continue
+		}
+		l := &s.link[e]
+		k.New = s.now-time.Duration(l.joined)*time.Millisecond < choke.NewFor
+		k.Complete = int(s.node[q].count) * 1000 / s.pieces
+		if k.Unchoked {
+			k.Held = s.now - l.since
+		} else {
+			k.Waited = s.now - l.since
+			k.Slot = false
+		}
+		if rated {
+			s.rate(&k, p, q, e)
+		} else {
+			k.Slot = k.Unchoked
+		}
+		if k.Interested || k.Unchoked || k.Down > 0 {
+			s.list = append(s.list, k)
+		}
+	}
+}
+
+// rate fills in what q sends to p and the other way round; e is p's link to q.
+func (s *swarm) rate(k *choke.Candidate, p, q, e int32) {
+	back := s.reverse(e)
+	if x := s.link[e].x; x != none {
+		s.settle(x)
+	}
+	if x := s.link[back].x; x != none {
+		s.settle(x)
+	}
+	r := &s.link[back]
+	k.Up, k.Down = s.link[e].sent.rate(s.now), r.sent.rate(s.now)
+	if s.bits[back]&open != 0 && r.x == none {
+		heard := max(r.since, time.Duration(r.sent.last)*time.Millisecond)
+		k.Snubbed = s.now-heard > choke.SnubAfter && s.wantsOf(q, p)
+	}
+}
+
+// round is the round of 10 s: the regular slots go to the best, the optimistic one to its holder.
+func (s *swarm) round(p int32) {
+	n := &s.node[p]
+	if n.flags&here == 0 {
+		return
+	}
+	s.rounds.push(s.now+choke.Round, p)
+	if s.row[p].deg == 0 || n.count == 0 && !s.holdsSlots(p) {
+		return
+	}
+	s.chance.use(p)
+	s.candidates(p, true)
+	rank := s.policyOf(p).Rank
+	if s.complete(p) {
+		rank = s.policyOf(p).SeedRank
+		markSlow(s.list)
+	}
+	n.extra = 0
+	choke.Select(s.rng, s.list, s.capacity(p)-1, rank)
+	promoted := false
+	for i := range s.list {
+		if c := &s.list[i]; n.trying != none && s.peer[s.at(p, c.ID)] == n.trying {
+			promoted = c.Slot || !c.Interested
+			if !promoted {
+				c.Slot = true
+			}
+		}
+	}
+	if n.trying == none || promoted || s.now >= n.optimistic {
+		s.newOptimistic(p, promoted)
+	}
+	for _, on := range [2]bool{false, true} {
+		for i := range s.list {
+			if c := &s.list[i]; c.Slot == on {
+				s.setOpen(p, c.ID, on)
+			}
+		}
+	}
+	s.unset(p, satisfied)
+	s.wake(p)
+}
+
+func (s *swarm) holdsSlots(p int32) bool {
+	for _, f := range s.flags(p) {
+		if f&open != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// newOptimistic moves the optimistic slot on to another peer. Its old holder keeps it only when nobody else wants it.
+func (s *swarm) newOptimistic(p int32, promoted bool) {
+	n := &s.node[p]
+	old := n.trying
+	n.optimistic = s.now + choke.OptimisticRound
+	n.trying = none
+	i := choke.Optimistic(s.rng, s.list) // the old holder has Slot set and is not drawn
+	if i < 0 {
+		if !promoted {
+			n.trying = old
+		}
+		return
+	}
+	for k := range s.list {
+		if old != none && !promoted && s.peer[s.at(p, s.list[k].ID)] == old {
+			s.list[k].Slot = false
+		}
+	}
+	s.list[i].Slot = true
+	n.trying = s.peer[s.at(p, s.list[i].ID)]
+}
+
+// markSlow marks the peers that have held a slot for two rounds and took less than a tenth of the mean.
+func markSlow(c []choke.Candidate) {
+	var sum, n int64
+	for i := range c {
+		if c[i].Unchoked && c[i].Interested {
+			sum, n = sum+c[i].Up, n+1
+		}
+	}
+	for i := range c {
+		c[i].Slow = n > 1 && c[i].Unchoked && c[i].Held >= 2*choke.Round && c[i].Up*10*n < sum
+	}
+}
