@@ -156,6 +156,14 @@ func (r *Recorder) Left(now time.Duration, peer int, failed bool) {
 // Finished is how many peers are complete so far.
 func (r *Recorder) Finished() int { return r.done }
 
+// Complete reports whether a peer is complete.
+func (r *Recorder) Complete(peer int) bool { return r.list[peer].done >= 0 }
+
+// Life returns when a peer came and when it was complete; -1 = not so far.
+func (r *Recorder) Life(peer int) (joined, done time.Duration) {
+	return r.list[peer].joined, r.list[peer].done
+}
+
 // offers is the upload rate that a peer brings to the swarm; one who does not share counts for nothing.
 func (r *Recorder) offers(peer int) float64 {
 	p := &r.peers[peer]

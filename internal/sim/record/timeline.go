@@ -2,6 +2,7 @@ package record
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -49,14 +50,13 @@ func (r *Recorder) sample(now time.Duration) {
 			l.halve()
 			continue
 		}
-		r.take(l.next)
+		r.take(l, l.next)
 		l.next += l.step
 	}
 }
 
-// take appends the present state as the sample of a time.
-func (r *Recorder) take(at time.Duration) {
-	l := &r.line
+// take appends the present state to a line as the sample of a time.
+func (r *Recorder) take(l *timeline, at time.Duration) {
 	s := sample{at: at, leechers: int32(r.leeching), present: int32(r.here), done: int32(r.done)}
 	s.rarest, s.most, s.rarestSet, s.mean, s.evenness = diversity(r.copies)
 	s.capable = r.capableAt(at)
@@ -132,6 +132,20 @@ func diversity(copies []int32) (rarest, most, rarestSet int32, mean, evenness fl
 	return rarest, most, rarestSet, mean, entropy / math.Log(float64(len(copies)))
 }
 
+// closed returns a copy of the line that ends with the state after the latest event.
+func (r *Recorder) closed() timeline {
+	l := r.line
+	n := len(l.samples)
+	if n > 1 && l.samples[n-1].at == r.last { // the state just before
+		n--
+	}
+	l.samples, l.up = slices.Clone(l.samples[:n]), slices.Clone(l.up[:n*l.groups])
+	if n > 0 && r.last > l.samples[n-1].at {
+		r.take(&l, r.last)
+	}
+	return l
+}
+
 // use is what was uploaded and what could have been, at the first arrival and at the last completion.
 type use struct {
 	started         bool
@@ -164,11 +178,7 @@ type Sample struct {
 
 // lines returns the samples.
 func (r *Recorder) lines() []Sample {
-	l := &r.line
-	if n := len(l.samples); n > 0 && r.last > l.samples[n-1].at { // the end, for this look only
-		r.take(r.last)
-		defer func() { l.samples, l.up = l.samples[:n], l.up[:n*l.groups] }()
-	}
+	l := r.closed()
 	out := make([]Sample, len(l.samples))
 	for i, s := range l.samples {
 		out[i] = Sample{At: s.at, Leechers: int(s.leechers), Seeds: int(s.present - s.leechers), Done: int(s.done), Rarest: int(s.rarest),
