@@ -109,7 +109,7 @@ Settings: a flag, else the environment (EDDY_LOG_FORMAT, EDDY_GET_LIMIT_UP), els
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return asUsage(cmd, err) })
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return inv.prepare(cmd) }
 	for _, command := range []func(*invocation) *cobra.Command{
-		newShare, newGet, newSeed, newCreate, newShow, newEdit, newVerify, newTracker, newVersion, newCompletion,
+		newShare, newGet, newSeed, newCreate, newShow, newEdit, newVerify, newTracker, newUpper, newVersion, newCompletion,
 	} {
 		cmd := command(inv)
 		checkArgs := cmd.Args
@@ -181,17 +181,19 @@ func wantArgs(names string) cobra.PositionalArgs {
 	}
 }
 
-// unknownCommand is the argument check of eddy itself: what is left over there is a command that does not exist.
-func unknownCommand(root *cobra.Command, args []string) error {
+// unknownCommand is the argument check of eddy itself, and of commands that are nothing but their subcommands: what is left
+// over there is a command that does not exist.
+func unknownCommand(parent *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := "see eddy --help"
-	root.SuggestionsMinimumDistance = 2
-	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+	path := parent.CommandPath()
+	hint := "see " + path + " --help"
+	parent.SuggestionsMinimumDistance = 2
+	if near := parent.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = "did you mean " + strings.Join(near, " or ") + "?"
 	}
-	return &Failure{What: "running", Target: "eddy " + args[0], Cause: errors.New("no such command"), Hint: hint, Code: exitUsage}
+	return &Failure{What: "running", Target: path + " " + args[0], Cause: errors.New("no such command"), Hint: hint, Code: exitUsage}
 }
 
 // outcome returns the exit code for the error of a command, and the failure to tell if nobody told it yet.

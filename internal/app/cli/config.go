@@ -25,7 +25,7 @@ import (
 //	limit-up = "50MB"
 //
 // The environment variable of a global flag is EDDY_LOG_FORMAT, of a command's flag EDDY_GET_LIMIT_UP. An empty variable counts
-// as not set. A list in the environment is split at spaces.
+// as not set. A list in the environment is split at spaces. Commands of a command have [upper.serve] and EDDY_UPPER_SERVE_LISTEN.
 
 // exclusiveAnnotation is where cobra keeps the groups of flags that exclude each other.
 const exclusiveAnnotation = "cobra_annotation_mutually_exclusive"
@@ -49,7 +49,10 @@ func (inv *invocation) applySettings(cmd *cobra.Command) error {
 	if err != nil {
 		return &Failure{What: "reading the configuration", Target: path, Cause: bare(err, path), Code: exitUsage}
 	}
-	table, _ := tree[cmd.Name()].(map[string]any)
+	table := tree
+	for _, name := range namesOf(cmd) {
+		table, _ = table[name].(map[string]any)
+	}
 	return fill(cmd, func(f *pflag.Flag) ([]string, error) {
 		from := table
 		if isGlobal(cmd, f) {
@@ -210,11 +213,14 @@ func checkExclusive(cmd *cobra.Command) error {
 	return nil
 }
 
+// namesOf returns the names that lead from eddy to cmd, like upper and serve.
+func namesOf(cmd *cobra.Command) []string { return strings.Fields(cmd.CommandPath())[1:] }
+
 // envName returns the variable of a flag: EDDY_STATE, EDDY_GET_LIMIT_UP.
 func envName(cmd *cobra.Command, f *pflag.Flag) string {
 	name := f.Name
 	if !isGlobal(cmd, f) {
-		name = cmd.Name() + "-" + name
+		name = strings.Join(append(namesOf(cmd), name), "-")
 	}
 	return "EDDY_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
@@ -254,15 +260,28 @@ func checkKeys(root *cobra.Command, tree map[string]any) error {
 			}
 			continue
 		}
-		i := slices.IndexFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == key })
-		if i < 0 {
-			return fmt.Errorf("unknown table [%s]: tables are named after commands", key)
+		if err := checkTable(root, key, key, table); err != nil {
+			return err
 		}
-		flags := root.Commands()[i].LocalNonPersistentFlags()
-		for _, name := range sortedKeys(table) {
-			if !settable(flags, name) {
-				return unknownKey(key+"."+name, flags)
+	}
+	return nil
+}
+
+// checkTable checks the table of the command that parent has under a name; path is the table's name in full.
+func checkTable(parent *cobra.Command, name, path string, table map[string]any) error {
+	i := slices.IndexFunc(parent.Commands(), func(c *cobra.Command) bool { return c.Name() == name })
+	if i < 0 {
+		return fmt.Errorf("unknown table [%s]: tables are named after commands", path)
+	}
+	cmd := parent.Commands()[i]
+	flags := cmd.LocalNonPersistentFlags()
+	for _, key := range sortedKeys(table) {
+		if sub, isTable := table[key].(map[string]any); isTable {
+			if err := checkTable(cmd, key, path+"."+key, sub); err != nil {
+				return err
 			}
+		} else if !settable(flags, key) {
+			return unknownKey(path+"."+key, flags)
 		}
 	}
 	return nil

@@ -53,6 +53,9 @@ func (c *TCPClient) Dial(ctx context.Context) (*TCPSession, error) {
 	return s, nil
 }
 
+// Server is the address that the session is connected to.
+func (s *TCPSession) Server() net.Addr { return s.conn.RemoteAddr() }
+
 // Close ends the connection.
 func (s *TCPSession) Close() error { return s.conn.Close() }
 
