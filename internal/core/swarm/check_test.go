@@ -156,6 +156,15 @@ func (s *Swarm) checkPeers() error {
 }
 
 func (s *Swarm) checkUploads() error {
+	held := 0
+	for _, p := range s.list {
+		if p.holds() {
+			held++
+		}
+	}
+	if held != s.slots.held {
+		return fmt.Errorf("%d peers use slots, counted %d", held, s.slots.held)
+	}
 	for _, p := range s.list {
 		if p.up.out < 0 || p.up.waiting() > ReqQ {
 			return fmt.Errorf("peer %d: %d bytes out, %d requests waiting", p.id, p.up.out, p.up.waiting())

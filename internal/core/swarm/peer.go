@@ -21,22 +21,22 @@ type PeerInfo struct {
 }
 
 // peer is one connection.
+// The fields that a Have looks at stand together: in a swarm of many peers most messages are Haves, and memory is what they cost.
 type peer struct {
-	id     Peer
-	serial int32
-	info   PeerInfo
-	joined time.Duration
-	gone   bool // Close was emitted: nothing more is said to it or heard from it
-
+	id       Peer
+	serial   int32
+	gone     bool // Close was emitted: nothing more is said to it or heard from it
+	seed     bool // it has everything
+	interest bool // we told it that we are interested
 	remote   remote
-	has      bits.Set // pieces it has; the shared full set for a seed, which is never written to
-	seed     bool     // it has everything
 	useful   int      // pieces that it has and we want
-	interest bool     // we told it that we are interested
+	has      bits.Set // pieces it has; the shared full set for a seed, which is never written to
 
 	down   fetching
 	up     serving
 	credit credit
+	info   PeerInfo
+	joined time.Duration
 }
 
 // remote is what the peer told us about itself.
@@ -48,22 +48,22 @@ type remote struct {
 
 // fetching is our downloading from the peer.
 type fetching struct {
-	own      *partial // the piece that this connection works on
-	ask      asked
-	allowed  []int32  // pieces that we may request while choked
-	refused  bits.Set // pieces that it rejected though it said that it has them
-	refusals int
-	wait     time.Duration // no requests before: it rejected everything
-	forgive  time.Duration // when refused is forgotten; 0 = it is empty
-	grudge   time.Duration // how long the last refusals were remembered
-	meter    rate.Meter
-	pace     pace
 	queued   bool          // in download.fill
 	stalled  bool          // unanswered for too long: its blocks were given to others
 	wary     bool          // it stalled, and no piece of its was verified since: it gets common pieces
+	refused  bits.Set      // pieces that it rejected though it said that it has them
+	allowed  []int32       // pieces that we may request while choked
+	wait     time.Duration // no requests before: it rejected everything
+	own      *partial      // the piece that this connection works on
+	ask      asked
 	heard    time.Duration // last block, or first request after none were out
-	odd      int           // blocks that were not asked for
-	dropped  int           // requests that a peer without BEP 6 may still answer after its choke
+	forgive  time.Duration // when refused is forgotten; 0 = it is empty
+	grudge   time.Duration // how long the last refusals were remembered
+	refusals int
+	odd      int // blocks that were not asked for
+	dropped  int // requests that a peer without BEP 6 may still answer after its choke
+	pace     pace
+	meter    rate.Meter
 }
 
 // Join adds a connection whose handshake is done. It emits what BEP 6 and BEP 3 want first: have-all, have-none or the
@@ -125,7 +125,7 @@ func (s *Swarm) Leave(now time.Duration, id Peer) {
 	if p == nil {
 		return
 	}
-	p.gone = true
+	s.holding(p, func() { p.gone = true })
 	s.forgetRequests(p)
 	s.forgetUploads(p)
 	s.peers[id] = nil
@@ -152,7 +152,7 @@ func (s *Swarm) close(p *peer, ban bool, err error) {
 	if p.gone {
 		return
 	}
-	p.gone = true
+	s.holding(p, func() { p.gone = true })
 	s.forgetRequests(p)
 	s.out.push(Action{Kind: Close, Peer: p.id, Ban: ban, Err: err})
 	s.fillAll()

@@ -56,10 +56,10 @@ func (s *Swarm) receive(p *peer, m *wire.Message) error {
 		p.down.refusals, p.down.wait, p.down.forgive = 0, 0, 0
 		s.markFill(p)
 	case wire.Interested:
-		p.remote.interested = true
+		s.holding(p, func() { p.remote.interested = true })
 		s.slotWanted(p)
 	case wire.NotInterested:
-		p.remote.interested = false
+		s.holding(p, func() { p.remote.interested = false })
 		s.slotFreed(p)
 	case wire.Have:
 		return s.receiveHave(p, m)

@@ -13,6 +13,7 @@ type slots struct {
 	optimistic time.Duration // next change of the optimistic one
 	trying     *peer         // who has the optimistic slot
 	extra      int           // slots opened until the next round, because the uplink was idle
+	held       int           // peers for which holds is true
 	list       []choke.Candidate
 }
 
@@ -57,7 +58,24 @@ func (s *Swarm) capacity() int {
 
 const grantSlots = 40
 
+// holds reports whether p uses a slot.
+func (p *peer) holds() bool { return !p.gone && !p.up.choked && p.remote.interested }
+
+// holding keeps count of those who use a slot, around a change of p: it costs a Have nothing then to ask how many there are.
+func (s *Swarm) holding(p *peer, change func()) {
+	if p.holds() {
+		s.slots.held--
+	}
+	change()
+	if p.holds() {
+		s.slots.held++
+	}
+}
+
 func (s *Swarm) unchokedCount() int {
+	if !s.grant.active {
+		return s.slots.held
+	}
 	n := 0
 	for _, p := range s.list {
 		if !p.up.choked && s.applies(p) {
@@ -116,7 +134,7 @@ func (s *Swarm) unchoke(p *peer) {
 	if !p.up.choked || p.gone {
 		return
 	}
-	p.up.choked, p.up.slot, p.up.since = false, FreeSlot, s.now
+	s.holding(p, func() { p.up.choked, p.up.slot, p.up.since = false, FreeSlot, s.now })
 	s.send(p, wire.Unchoke, 0, 0, 0)
 	s.grantMore(p)
 }
@@ -125,7 +143,7 @@ func (s *Swarm) choke(p *peer) {
 	if p.up.choked || p.gone {
 		return
 	}
-	p.up.choked, p.up.slot, p.up.since = true, NoSlot, s.now
+	s.holding(p, func() { p.up.choked, p.up.slot, p.up.since = true, NoSlot, s.now })
 	s.send(p, wire.Choke, 0, 0, 0)
 	// BEP 6: "reject all requests from the peer to the local peer except requests for pieces in the allowed fast set".
 	s.refuseQueued(p, func(i int) bool { return s.allowedFast(p, i) })
