@@ -37,7 +37,7 @@ var boundCases = []struct {
 	{"B 20 peers, 1 MiB", 1.12, false, simConfig{size: 64 * mib, piece: mib, seedUp: 4 * mib, ups: same(20, 2*mib), latency: wan}},
 	{"C 1 peer", 1.04, false, simConfig{size: 32 * mib, piece: 256 * kib, seedUp: 10 * mib, ups: same(1, mib), latency: wan}},
 	{"C 5 peers", 1.05, false, simConfig{size: 32 * mib, piece: 256 * kib, seedUp: 10 * mib, ups: same(5, mib), latency: wan}},
-	{"C 10 peers", 1.05, false, simConfig{size: 32 * mib, piece: 256 * kib, seedUp: 10 * mib, ups: same(10, mib), latency: wan}},
+	{"C 10 peers", 1.06, false, simConfig{size: 32 * mib, piece: 256 * kib, seedUp: 10 * mib, ups: same(10, mib), latency: wan}},
 	{"C 20 peers", 1.06, false, simConfig{size: 32 * mib, piece: 256 * kib, seedUp: 10 * mib, ups: same(20, mib), latency: wan}},
 	{"C 35 peers", 1.06, false, simConfig{size: 32 * mib, piece: 256 * kib, seedUp: 10 * mib, ups: same(35, mib), latency: wan}},
 	{"D 10 peers, half fast", 1.05, false, simConfig{size: 64 * mib, piece: 256 * kib, seedUp: 4 * mib, ups: halves(10), latency: wan}},
@@ -48,6 +48,11 @@ var boundCases = []struct {
 	{"F 32 peers at 1 GB/s", 1.14, true, simConfig{size: 1 << 30, piece: 4 * mib, link: 1e9, ups: same(32, 0), latency: 200 * time.Microsecond}},
 	{"one to one, 1 GB/s", 1.02, false, simConfig{size: 512 * mib, piece: mib, link: 1e9, ups: same(1, 0), latency: 200 * time.Microsecond}},
 	{"one to one, 1 GB/s, 256 KiB", 1.02, false, simConfig{size: 512 * mib, piece: 256 * kib, link: 1e9, ups: same(1, 0), latency: 200 * time.Microsecond}},
+	// Long ways: the pipelines and grants have to grow with the round trip.
+	{"one to one, 1 Gbit/s, 100 ms", 1.14, false, simConfig{size: 512 * mib, piece: mib, link: 125e6, ups: same(1, 0), latency: 50 * time.Millisecond}},
+	{"one to one, 1 Gbit/s, 400 ms", 2.3, false, simConfig{size: 512 * mib, piece: mib, link: 125e6, ups: same(1, 0), latency: 200 * time.Millisecond}},
+	{"one to eight, 1 Gbit/s, 100 ms", 1.55, true, simConfig{size: 512 * mib, piece: mib, link: 125e6, ups: same(8, 0), latency: 50 * time.Millisecond}},
+	{"C 5 peers, 400 ms", 1.33, false, simConfig{size: 16 * mib, piece: 256 * kib, seedUp: 8e6, ups: same(5, 8e5), latency: 200 * time.Millisecond}},
 	{"one to eight, 1 GB/s", 1.09, false, simConfig{size: 256 * mib, piece: mib, link: 1e9, ups: same(8, 0), latency: 200 * time.Microsecond}},
 }
 

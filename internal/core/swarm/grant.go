@@ -31,6 +31,7 @@ type opens struct {
 	shown    bits.Set // else these
 	list     []open
 	misses   int     // grants that it did not use
+	boost    int64   // factor by which its grants grew because they ran out while the uplink had nothing else to do; 0 = 1
 	fast     []int32 // its allowed-fast pieces
 }
 
@@ -42,12 +43,13 @@ type open struct {
 }
 
 const (
-	grantWait     = 3 * time.Second // a grant not used for so long goes to somebody else
-	statedWait    = time.Second     // until then a peer says what it has
-	maxMisses     = 2               // such grants before a peer is shown everything
-	maxGrant      = 8 << 20         // bytes granted ahead to one peer
-	firstGrant    = 1 << 20         // the same, before its rate is known, when there is no limit
-	loneLimited   = time.Second     // a single leecher is shown everything after so long
+	grantWait     = 3 * time.Second      // a grant not used for so long goes to somebody else
+	statedWait    = time.Second          // until then a peer says what it has
+	boostStep     = 2 * time.Millisecond // of round trip, for each further factor
+	maxMisses     = 2                    // such grants before a peer is shown everything
+	maxGrant      = 8 << 20              // bytes granted ahead to one peer, before its boost
+	firstGrant    = 1 << 20              // the same, before its rate is known, when there is no limit
+	loneLimited   = time.Second          // a single leecher is shown everything after so long
 	loneUnlimited = 300 * time.Millisecond
 )
 
@@ -114,13 +116,27 @@ func (s *Swarm) grantMore(p *peer) {
 }
 
 func (s *Swarm) grantWindow(p *peer) int64 {
-	ahead := min(p.up.meter.Over(s.now, 2*time.Second)/4, maxGrant)
+	// News of a grant takes a round trip until it is answered by requests: what is on its way then counts too.
+	rtt := min(p.info.RTT, time.Second)
+	ahead := min(int64(float64(p.up.meter.Over(s.now, 2*time.Second))*(time.Second/4+2*rtt).Seconds()), maxGrant)
 	if limit := s.up.bucket.Rate(); limit == 0 {
-		ahead = max(ahead, min(firstGrant, s.layout.Size/8))
+		ahead = max(ahead, min(firstGrant, s.layout.Size/8)) * max(p.up.opens.boost, 1)
 	} else {
-		ahead = max(ahead, limit/10/int64(len(s.list))) // a round trip's worth of its share
+		ahead = max(ahead, int64(float64(limit)*(time.Second/10+2*rtt).Seconds())/int64(len(s.list)))
 	}
 	return max(ahead, s.layout.PieceLength)
+}
+
+// grantRanOut doubles the grants of a peer that got all it was granted while nobody else keeps the uplink busy: news of the
+// next piece takes longer to it and back than its grants last.
+func (s *Swarm) grantRanOut(p *peer) {
+	for _, q := range s.list {
+		if q.up.waiting() > 0 {
+			return
+		}
+	}
+	o := &p.up.opens
+	o.boost = min(max(o.boost, 1)*2, 1+int64(min(p.info.RTT, time.Second)/boostStep))
 }
 
 // takeUnsent takes a piece out of the pool that nobody was granted, or returns -1.
@@ -184,6 +200,9 @@ func (s *Swarm) grantServed(p *peer, i int, n int64) {
 	if o.list[k].left -= n; o.list[k].left <= 0 {
 		o.list = append(o.list[:k], o.list[k+1:]...)
 		s.grantSeen(i)
+	}
+	if p.up.waiting() == 0 {
+		s.grantRanOut(p)
 	}
 	s.grantMore(p)
 }

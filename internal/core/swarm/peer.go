@@ -17,6 +17,7 @@ type PeerInfo struct {
 	Fast     bool           // both sides have the fast extension (BEP 6)
 	Addr     netip.AddrPort // remote address
 	Outgoing bool           // we dialled
+	RTT      time.Duration  // of the transport, when it was set up; 0 = unknown
 	ReqQ     int            // unanswered requests that the peer accepts; 0 = 250 (BEP 10)
 }
 

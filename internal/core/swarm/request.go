@@ -390,21 +390,25 @@ func (c *pace) sample(now, at time.Duration, n int64) {
 		c.dev += (max(diff, -diff) - c.dev) / 4
 	}
 	c.bytes += n
-	if span := now - c.from; span >= burstSpan {
-		if span < 4*burstSpan {
-			r := float64(c.bytes) / span.Seconds()
-			c.burst = max(r, c.burst*0.98)
-		}
+	// A round is over with the first answer to a request that was sent after it began: what came meanwhile is what was
+	// under way at once. A pause makes the round longer than the answer took, and tells nothing.
+	span := now - c.from
+	switch {
+	case at < c.from || span < burstSpan:
+	case span < took+4*burstSpan:
+		c.burst = max(float64(c.bytes)/span.Seconds(), c.burst*0.98)
+		fallthrough
+	default:
 		c.from, c.bytes = now, 0
 	}
 }
 
 const burstSpan = 40 * time.Millisecond
 
-// depth is how many blocks of p may be under way: what it sends in a round trip at the rate of its bursts, two blocks, and
-// a second of its mean rate, which bridges the time that a piece-serial sender spends on others. A longer queue would
-// commit us to blocks long before they come; half a second would do among ourselves, but never grow with a client that
-// looks at its queue twice a second (Transmission).
+// depth is how many blocks of p may be under way: twice what it sends in a round trip at the rate of its bursts, so that the
+// rate can double each time until the path is full; two blocks; and a second of its mean rate, which bridges the time that a
+// piece-serial sender spends on others. A longer queue would commit us to blocks long before they come; half a second would
+// do among ourselves, but never grow with a client that looks at its queue twice a second (Transmission).
 func (s *Swarm) depth(p *peer) int {
 	d := &p.down
 	if d.stalled {
@@ -412,14 +416,19 @@ func (s *Swarm) depth(p *peer) int {
 	}
 	mean := float64(d.meter.Over(s.now, 4*time.Second))
 	queue := min(mean, float64(max(s.layout.PieceLength, maxQueue)))
-	want := int((d.pace.burst*d.pace.minimum.Seconds()+queue)/metainfo.BlockSize) + 2
+	rtt := p.info.RTT
+	if rtt == 0 {
+		rtt = min(d.pace.minimum, unknownRTT)
+	}
+	want := int((2*d.pace.burst*rtt.Seconds()+queue)/metainfo.BlockSize) + 2
 	want = max(want, firstDepth)
 	return max(2, min(want, p.info.ReqQ, ReqQ))
 }
 
 const (
-	maxQueue   = 4 << 20 // bytes: the most of that second, for fast links
-	firstDepth = 8       // blocks asked of a peer of whose rate nothing is known
+	maxQueue   = 4 << 20               // bytes: the most of that second, for fast links
+	unknownRTT = 50 * time.Millisecond // at most, taken from the fastest answer, which the peer's own queue may have delayed
+	firstDepth = 8                     // blocks asked of a peer of whose rate nothing is known
 )
 
 // timeout is how long p may leave requests unanswered without sending anything.

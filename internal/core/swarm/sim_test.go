@@ -178,8 +178,8 @@ func (m *sim) connect(i, j int) {
 	addr := func(k int) netip.AddrPort {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 77, byte(k >> 8), byte(k)}), 6881)
 	}
-	a.s.Join(m.now, ha, PeerInfo{Fast: !m.cfg.slow, Addr: addr(j), Outgoing: true, ReqQ: ReqQ})
-	b.s.Join(m.now, hb, PeerInfo{Fast: !m.cfg.slow, Addr: addr(i), ReqQ: ReqQ})
+	a.s.Join(m.now, ha, PeerInfo{Fast: !m.cfg.slow, Addr: addr(j), Outgoing: true, ReqQ: ReqQ, RTT: 2 * m.cfg.latency})
+	b.s.Join(m.now, hb, PeerInfo{Fast: !m.cfg.slow, Addr: addr(i), ReqQ: ReqQ, RTT: 2 * m.cfg.latency})
 	m.drain(i)
 	m.drain(j)
 }

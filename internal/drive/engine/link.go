@@ -23,7 +23,8 @@ type link struct {
 	peerID   [20]byte
 	near     bool // on our own machine
 	outgoing bool
-	extended bool // BEP 10
+	extended bool          // BEP 10
+	rtt      time.Duration // round trip when it was set up; 0 = unknown
 
 	// guarded by t.mu
 	id        swarm.Peer
@@ -46,7 +47,7 @@ var (
 func (t *Torrent) talk(conn netx.Conn, theirs wire.Handshake, outgoing bool) {
 	l := &link{
 		t: t, addr: conn.RemoteAddr(), near: conn.LocalAddr().Addr() == conn.RemoteAddr().Addr(),
-		peerID: theirs.PeerID, outgoing: outgoing, extended: theirs.Extended(),
+		peerID: theirs.PeerID, outgoing: outgoing, extended: theirs.Extended(), rtt: netx.RTT(conn),
 	}
 	l.conn = peer.New(peer.Config{
 		Conn: conn, Handler: l, PieceLength: t.layout.PieceLength,
@@ -99,7 +100,7 @@ func (t *Torrent) join(l *link, fast bool) error {
 	t.links[l.id], t.byID[l.peerID] = l, l
 	t.talks.Add(1)
 	t.tellLocked("welcoming a peer", func(now time.Duration) {
-		t.sw.Join(now, l.id, swarm.PeerInfo{Fast: fast, Addr: l.addr, Outgoing: l.outgoing})
+		t.sw.Join(now, l.id, swarm.PeerInfo{Fast: fast, Addr: l.addr, Outgoing: l.outgoing, RTT: l.rtt})
 		if l.extended {
 			t.introduce(l)
 		}
