@@ -111,6 +111,31 @@ func greedy(n, m int, server, up float64) float64 {
 	return now
 }
 
+// With a server that is much faster than the peers, the start costs what the engine's measurements found: N P/(2 u_s) U/(u_s+U).
+func TestPiecesStart(t *testing.T) {
+	const size, piece, server, n, up = 1e5, 1.0, 1e4, 100, 10
+	got := Pieces(size, piece, server, Class{Peers: n, Up: up}).Seconds - P2P(size, server, Class{Peers: n, Up: up}).Seconds
+	want := n * piece / (2 * server) * (n * up) / (server + n*up)
+	if math.Abs(got-want) > 0.03*want {
+		t.Errorf("the start costs %v, want about %v", got, want)
+	}
+}
+
+// held is the integral of copies, against summing it in small steps.
+func TestHeld(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		k, end := rapid.Float64Range(0.2, 20).Draw(t, "k"), rapid.Float64Range(0, 6).Draw(t, "t")
+		const steps = 4000
+		sum := 0.0
+		for i := range steps {
+			sum += copies((float64(i)+0.5)/steps*end, k) * end / steps
+		}
+		if got := held(end, k); math.Abs(got-sum) > 0.01*sum+0.01 {
+			t.Fatalf("%v, summed %v", got, sum)
+		}
+	})
+}
+
 func TestPiecesEdges(t *testing.T) {
 	for _, row := range []struct {
 		name                string
@@ -123,7 +148,8 @@ func TestPiecesEdges(t *testing.T) {
 		{"one piece of the whole: a tree", 1, 5, 1, Class{7, 1, 0}, 3},
 		{"nobody uploads", 100, 10, 10, Class{5, 0, 0}, 50},
 		{"slow download", 100, 1, 100, Class{5, 100, 2}, 50},
-		{"fast server: its copies count", 4, 1, 3, Class{8, 1, 0}, 3},
+		{"fast server: idle uploads at the start count", 4, 1, 3, Class{8, 1, 0}, 42.0 / 11},
+		{"one piece: the server makes copies too", 1, 1, 3, Class{8, 1, 0}, 2},
 		{"a short last piece", 10.5, 1, 1, Class{4, 1, 0}, 12},
 		{"silent server", 4, 1, 0, Class{8, 1, 0}, math.Inf(1)},
 	} {
