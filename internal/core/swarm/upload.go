@@ -142,6 +142,9 @@ const (
 // half of a piece is of no use to anybody.
 func (s *Swarm) flushLimited() {
 	u := &s.up
+	if s.now < u.retry && s.now < u.bucket.At(metainfo.BlockSize) {
+		return // whatever came in meanwhile, the bucket is still empty
+	}
 	// The list of those with something to serve persists while they wait.
 	keep := u.serve[:0]
 	for _, p := range u.serve {
