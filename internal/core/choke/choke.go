@@ -7,7 +7,7 @@ package choke
 import (
 	"math/bits"
 	"math/rand/v2"
-	"slices"
+	"sort"
 	"time"
 )
 
@@ -99,15 +99,7 @@ func Select(rng *rand.Rand, c []Candidate, slots int, rank Rank) int {
 	for i := range c {
 		c[i].tie, c[i].Slot = rng.Uint64(), false
 	}
-	slices.SortFunc(c, func(a, b Candidate) int {
-		if by := rank(&a, &b); by != 0 {
-			return by
-		}
-		if a.tie < b.tie {
-			return -1
-		}
-		return 1
-	})
+	sort.Sort(&ranked{c, rank})
 	used := 0
 	for i := range c {
 		if used == slots {
@@ -123,6 +115,23 @@ func Select(rng *rand.Rand, c []Candidate, slots int, rank Rank) int {
 		}
 	}
 	return used
+}
+
+// ranked sorts candidates in place: handed to a Rank by value, they would be copied to the heap for each comparison.
+type ranked struct {
+	c    []Candidate
+	rank Rank
+}
+
+func (r *ranked) Len() int      { return len(r.c) }
+func (r *ranked) Swap(i, j int) { r.c[i], r.c[j] = r.c[j], r.c[i] }
+
+func (r *ranked) Less(i, j int) bool {
+	a, b := &r.c[i], &r.c[j]
+	if by := r.rank(a, b); by != 0 {
+		return by < 0
+	}
+	return a.tie < b.tie
 }
 
 // Optimistic returns the index of the peer to try next, or -1: an interested one without a slot, at random, new

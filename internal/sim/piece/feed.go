@@ -14,13 +14,16 @@ const sliver = 16
 // feed gives p's free upload to those whose turn it is.
 func (s *swarm) feed(p int32) {
 	n := &s.node[p]
-	if n.flags&here == 0 || n.count == 0 || !s.shares(p) {
+	if n.flags&here == 0 || s.count[p] == 0 || !s.shares(p) {
 		return
 	}
 	n.flags &^= idle
-	s.fillSlots(p)
-	for s.couldSend(p) {
-		slot := s.nextTurn(p)
+	for filled := false; s.couldSend(p); {
+		slot, used := s.nextTurn(p)
+		if !filled && used < s.capacity(p) {
+			s.fillSlots(p, used)
+		}
+		filled = true
 		if slot == none {
 			break
 		}
@@ -41,9 +44,11 @@ func (s *swarm) couldSend(p int32) bool {
 }
 
 // nextTurn returns the slot of the peer to serve next, of those that have a slot, ask for something and can take it: the one that
-// was served least, as in core/swarm. One that had nothing to ask for starts again with the others.
-func (s *swarm) nextTurn(p int32) int32 {
-	best, ready := int32(none), s.now-s.lag
+// was served least, as in core/swarm. One that had nothing to ask for starts again with the others. used is how many slots are
+// held by peers that are interested.
+func (s *swarm) nextTurn(p int32) (best int32, used int) {
+	best = none
+	ready := s.now - s.lag
 	var least uint32
 	base := s.row[p].base
 	for slot, f := range s.flags(p) {
@@ -54,14 +59,21 @@ func (s *swarm) nextTurn(p int32) int32 {
 		l := &s.link[e]
 		switch {
 		case l.x != none:
-			continue
-		case l.since > ready:
-			s.soon(p) // its first request is still to come
+			used++
 			continue
 		case !s.wantsOf(p, s.peer[e]):
 			s.bits[e] |= dry
+			if s.applies(p, s.peer[e]) {
+				used++
+			}
 			continue
-		case !s.canTake(p, s.peer[e]):
+		}
+		used++
+		if l.since > ready {
+			s.soon(p) // its first request is still to come
+			continue
+		}
+		if !s.canTake(p, s.peer[e]) {
 			continue
 		}
 		if f&dry != 0 {
@@ -72,7 +84,7 @@ func (s *swarm) nextTurn(p int32) int32 {
 			best, least = int32(slot), l.turn
 		}
 	}
-	return best
+	return best, used
 }
 
 // wantsOf reports whether q lacks a piece that p shows it and that is not on its way.
@@ -113,7 +125,7 @@ func (s *swarm) serve(p, slot int32) {
 }
 
 // working reports whether every piece that q lacks is on its way.
-func (s *swarm) working(q int32) bool { return int(s.node[q].count+s.node[q].working) == s.pieces }
+func (s *swarm) working(q int32) bool { return int(s.count[q]+s.node[q].working) == s.pieces }
 
 // choose returns the piece that q asks p for: the live choice. There is one.
 func (s *swarm) choose(p, q int32) int {
@@ -134,7 +146,7 @@ func (s *swarm) choose(p, q int32) int {
 	if n > 1 {
 		to := &s.node[q]
 		fit.Started = s.begunRow(q)
-		fit.Random = to.count < randomFirst && to.working+to.begun < randomFirst
+		fit.Random = s.count[q] < randomFirst && to.working+to.begun < randomFirst
 		s.countNeighbours(q)
 	}
 	return s.view.Best(&fit)
@@ -160,17 +172,14 @@ func (s *swarm) countNeighbours(q int32) {
 
 // begunRow returns the pieces of q of which a part is here, nil for none.
 func (s *swarm) begunRow(q int32) []uint64 {
-	if s.node[q].begun == 0 {
+	n := &s.node[q]
+	if n.begun == 0 {
 		return nil
 	}
 	clear(s.begun)
-	for w, word := range s.fit {
-		for ; word != 0; word &= word - 1 {
-			b := bits.TrailingZeros64(word)
-			if _, ok := s.started[s.startedKey(q, w*64+b)]; ok {
-				s.begun[w] |= 1 << b
-			}
-		}
+	for k := n.stub; k != none; k = s.stubs[k].next {
+		i := s.stubs[k].piece
+		s.begun[i>>6] |= 1 << (i & 63)
 	}
 	return s.begun
 }

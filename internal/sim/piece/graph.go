@@ -25,6 +25,8 @@ const (
 	open   uint8 = 1 << iota // we let the other end take blocks
 	opened                   // it lets us
 	dry                      // it had nothing to ask for when it last could have been served
+	gave                     // we sent it something
+	took                     // it sent us something
 )
 
 // link is what one end keeps of a connection.

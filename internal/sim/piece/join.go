@@ -1,7 +1,6 @@
 package piece
 
 import (
-	"math/bits"
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/core/choke"
@@ -14,7 +13,8 @@ const noLimit = 1 << 40
 // enter makes peer p ready, without links.
 func (s *swarm) enter(p int32) {
 	who := &s.peers[p]
-	s.node[p] = node{upFree: limit(who.Up), downFree: limit(who.Down), in: none, trying: none, flags: here | idle}
+	s.node[p] = node{upFree: limit(who.Up), downFree: limit(who.Down), in: none, trying: none, stub: none,
+		policy: uint16(who.Class + 1), flags: here | idle}
 	want := s.wantedRow(p)
 	for i := range s.pieces {
 		want[i>>6] |= 1 << (i & 63)
@@ -68,12 +68,11 @@ func (s *swarm) bring(p int32) {
 
 // gain notes that p has piece i, which it lacked.
 func (s *swarm) gain(p int32, i int) {
-	n := &s.node[p]
 	s.haveRow(p)[i>>6] |= 1 << (i & 63)
 	s.wantedRow(p)[i>>6] &^= 1 << (i & 63)
-	n.count++
+	s.count[p]++
 	s.known[p] = hasSome
-	if int(n.count) == s.pieces {
+	if s.complete(p) {
 		s.known[p] = hasAll
 	}
 }
@@ -92,7 +91,7 @@ func (s *swarm) meet(p, q int32) {
 		}
 		n.flags &^= satisfied
 		s.passJoin(a)
-		if s.shares(a) && n.count > 0 {
+		if s.shares(a) && s.count[a] > 0 {
 			s.soon(a)
 		}
 	}
@@ -131,7 +130,7 @@ func (s *swarm) leave(p int32, failed bool) {
 	if !s.complete(p) {
 		s.leeching--
 	}
-	s.forgetStarted(p)
+	s.dropStubs(p)
 	s.node[p].flags &^= here
 	s.known[p] = hasNothing
 	s.rec.Left(s.now, int(p), failed)
@@ -177,19 +176,4 @@ func (s *swarm) refill(q int32) {
 	for _, p := range s.topo.Refill(int(q), s.graph.peers(q)) {
 		s.meet(q, p)
 	}
-}
-
-// startedKey names a piece of a peer.
-func (s *swarm) startedKey(p int32, i int) uint64 { return uint64(p)<<32 | uint64(i) }
-
-func (s *swarm) forgetStarted(p int32) {
-	if s.node[p].begun == 0 {
-		return
-	}
-	for w, word := range s.wantedRow(p) {
-		for ; word != 0; word &= word - 1 {
-			delete(s.started, s.startedKey(p, w*64+bits.TrailingZeros64(word)))
-		}
-	}
-	s.node[p].begun = 0
 }

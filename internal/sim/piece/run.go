@@ -47,13 +47,15 @@ type swarm struct {
 	node   []node
 	have   []uint64
 	wanted []uint64 // pieces that nobody works on and that are not here
+	count  []int32  // pieces that it has
 	known  []uint8  // what a picker counts the peer as
 
 	graph
 	transfers
-	started map[uint64]int64 // bytes still missing of a piece that was cut off, by startedKey
-	passes  map[int32]*pass
-	hiding  []int32 // who runs a pass
+	stubs  []stub // pieces that were cut off
+	unused int32  // first of the unused ones, or none
+	passes map[int32]*pass
+	hiding []int32 // who runs a pass
 
 	events  queue
 	rounds  fifo // choke.Round ahead: peers
@@ -76,14 +78,15 @@ type node struct {
 	upFree, downFree int64         // bytes/s that no transfer uses
 	optimistic       time.Duration // next change of the optimistic slot
 	sent             int64         // bytes
-	count            int32         // pieces that it has
 	working          int32         // pieces on their way to it
 	begun            int32         // pieces that were cut off
+	stub             int32         // first of these, or none
 	in               int32         // first of the transfers to it, or none
 	out              int32         // number of transfers from it
 	trying           int32         // who has the optimistic slot, or none
 	floor            uint32        // turn at which a newcomer starts
 	extra            int8          // slots opened until the next round
+	policy           uint16        // index in swarm.policy
 	flags            uint16
 }
 
@@ -113,7 +116,7 @@ func newSwarm(sc *scenario.Scenario, peers []scenario.Peer, rec *record.Recorder
 	n := len(peers)
 	s := &swarm{sc: sc, peers: peers, rec: rec, topo: scenario.NewTopology(sc, peers),
 		layout: metainfo.Layout{Size: sc.Size, PieceLength: sc.PieceLength},
-		pieces: sc.Pieces(), lag: 2 * sc.Latency, end: sc.End(peers), started: map[uint64]int64{}, passes: map[int32]*pass{}}
+		pieces: sc.Pieces(), lag: 2 * sc.Latency, end: sc.End(peers), unused: none, passes: map[int32]*pass{}}
 	if s.slots = sc.Slots; s.slots == 0 {
 		s.slots = defaultSlots
 	}
@@ -128,7 +131,7 @@ func newSwarm(sc *scenario.Scenario, peers []scenario.Peer, rec *record.Recorder
 	s.view = pick.NewSliced(s.pieces, s.rng)
 	s.words = s.view.Words()
 	s.fit, s.begun = make([]uint64, s.words), make([]uint64, s.words)
-	s.node, s.known = make([]node, n), make([]uint8, n)
+	s.node, s.known, s.count = make([]node, n), make([]uint8, n), make([]int32, n)
 	s.have, s.wanted = make([]uint64, n*s.words), make([]uint64, n*s.words)
 	for i := range sc.Servers() {
 		s.enter(int32(i))
@@ -255,10 +258,10 @@ func (s *swarm) wantedRow(p int32) []uint64 {
 	return s.wanted[at : at+s.words : at+s.words]
 }
 
-func (s *swarm) complete(p int32) bool { return int(s.node[p].count) == s.pieces }
+func (s *swarm) complete(p int32) bool { return int(s.count[p]) == s.pieces }
 
 // policyOf returns by what p decides.
-func (s *swarm) policyOf(p int32) *policy.Policy { return &s.policy[s.peers[p].Class+1] }
+func (s *swarm) policyOf(p int32) *policy.Policy { return &s.policy[s.node[p].policy] }
 
 // wake marks p to look at once for somebody to serve, after the event that is being dealt with.
 func (s *swarm) wake(p int32) {

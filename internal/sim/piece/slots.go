@@ -11,7 +11,7 @@ func (s *swarm) applies(p, q int32) bool {
 	switch {
 	case s.known[q] == hasAll || s.known[q] == hides:
 		return false
-	case s.known[p] == hasAll || s.known[p] == hides:
+	case s.count[p] > s.count[q]:
 		return true
 	}
 	a, b := s.haveRow(p), s.haveRow(q)
@@ -32,29 +32,15 @@ func (s *swarm) capacity(p int32) int {
 	return s.slots + 1 + int(s.node[p].extra)
 }
 
-func (s *swarm) unchokedCount(p int32) int {
-	n := 0
-	base := s.row[p].base
-	for slot, f := range s.flags(p) {
-		if f&open != 0 && s.applies(p, s.peer[base+int32(slot)]) {
-			n++
-		}
-	}
-	return n
-}
-
-// fillSlots unchokes waiting peers at random while slots are free, as the optimistic slot would choose them.
-func (s *swarm) fillSlots(p int32) {
+// fillSlots unchokes waiting peers at random while slots are free, as the optimistic slot would choose them. used slots are
+// held by interested ones.
+func (s *swarm) fillSlots(p int32, used int) {
 	if s.is(p, satisfied) {
-		return
-	}
-	n, most := s.unchokedCount(p), s.capacity(p)
-	if n >= most {
 		return
 	}
 	s.chance.use(p)
 	s.candidates(p, false)
-	for ; n < most; n++ {
+	for most := s.capacity(p); used < most; used++ {
 		i := choke.Optimistic(s.rng, s.list)
 		if i < 0 {
 			s.set(p, satisfied)
@@ -103,12 +89,11 @@ func (s *swarm) candidates(p int32, rated bool) {
 		}
 		l := &s.link[e]
 		k.New = s.now-time.Duration(l.joined)*time.Millisecond < choke.NewFor
-		k.Complete = int(s.node[q].count) * 1000 / s.pieces
+		k.Complete = int(s.count[q]) * 1000 / s.pieces
 		if k.Unchoked {
 			k.Held = s.now - l.since
 		} else {
 			k.Waited = s.now - l.since
-			k.Slot = false
 		}
 		if rated {
 			s.rate(&k, p, q, e)
@@ -123,16 +108,22 @@ func (s *swarm) candidates(p int32, rated bool) {
 
 // rate fills in what q sends to p and the other way round; e is p's link to q.
 func (s *swarm) rate(k *choke.Candidate, p, q, e int32) {
-	back := s.reverse(e)
-	if x := s.link[e].x; x != none {
-		s.settle(x)
+	f := s.bits[e]
+	if f&gave != 0 {
+		if x := s.link[e].x; x != none {
+			s.settle(x)
+		}
+		k.Up = s.link[e].sent.rate(s.now)
 	}
-	if x := s.link[back].x; x != none {
-		s.settle(x)
+	if f&(took|opened) == 0 {
+		return
 	}
-	r := &s.link[back]
-	k.Up, k.Down = s.link[e].sent.rate(s.now), r.sent.rate(s.now)
-	if s.bits[back]&open != 0 && r.x == none {
+	r := &s.link[s.reverse(e)]
+	if r.x != none {
+		s.settle(r.x)
+	}
+	k.Down = r.sent.rate(s.now)
+	if f&opened != 0 && r.x == none {
 		heard := max(r.since, time.Duration(r.sent.last)*time.Millisecond)
 		k.Snubbed = s.now-heard > choke.SnubAfter && s.wantsOf(q, p)
 	}
@@ -145,7 +136,7 @@ func (s *swarm) round(p int32) {
 		return
 	}
 	s.rounds.push(s.now+choke.Round, p)
-	if s.row[p].deg == 0 || n.count == 0 && !s.holdsSlots(p) {
+	if s.row[p].deg == 0 || s.count[p] == 0 && !s.holdsSlots(p) {
 		return
 	}
 	s.chance.use(p)

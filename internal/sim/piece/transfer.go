@@ -59,6 +59,10 @@ func (s *swarm) begin(p, slot, j int32, n int64) {
 	}
 	to.in = x
 	s.link[e].x = x
+	if s.bits[e]&gave == 0 {
+		s.bits[e] |= gave
+		s.bits[s.reverse(e)] |= took
+	}
 	s.schedule(x)
 }
 
@@ -67,9 +71,7 @@ func (s *swarm) newJob(q int32, i int) (int32, int64) {
 	n := s.layout.PieceSize(i)
 	to := &s.node[q]
 	if to.begun > 0 {
-		if left, ok := s.started[s.startedKey(q, i)]; ok {
-			delete(s.started, s.startedKey(q, i))
-			to.begun--
+		if left := s.takeStub(q, i); left > 0 {
 			n = left
 		}
 	}
@@ -261,8 +263,7 @@ func (s *swarm) finished(j, q int32) {
 	}
 	s.wantedRow(q)[i>>6] |= 1 << (i & 63)
 	if rest < s.layout.PieceSize(i) {
-		s.started[s.startedKey(q, i)] = rest
-		n.begun++
+		s.addStub(q, i, rest)
 	}
 	s.wakeOpeners(q, (*swarm).wake)
 }
