@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/eddy-p2p/eddy/internal/theory"
+)
+
+// mission, section 1: F/u = 1 hour, us = 10u. "D_cs = N/10 h: 3.5 h at N=35. D_p2p = 0.3333 at 5, 0.5 at 10, 0.6667 at 20, 0.75 at
+// 30, 0.7778 at 35; below 1 h for ever. For N = 1 both are 0.1 h."
+func TestPlanCourse(t *testing.T) {
+	var out, errs bytes.Buffer
+	args := strings.Fields("plan --size 360MB --server 1MB --up 100kB --peers 0..35 --json")
+	if code := Run(t.Context(), Stdio{Args: args, Out: &out, Err: &errs}); code != 0 {
+		t.Fatalf("code %d: %s", code, errs.String())
+	}
+	var doc struct {
+		Rows []struct {
+			Peers        int     `json:"peers"`
+			ClientServer float64 `json:"client_server_s"`
+			P2P          float64 `json:"p2p_s"`
+		} `json:"rows"`
+	}
+	if err := json.Unmarshal(out.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if len(doc.Rows) != 36 {
+		t.Fatalf("%d rows", len(doc.Rows))
+	}
+	want := map[int]float64{1: 0.1, 5: 0.3333, 10: 0.5, 20: 0.6667, 30: 0.75, 35: 0.7778}
+	for n, r := range doc.Rows {
+		if r.Peers != n || math.Abs(r.ClientServer/3600-float64(n)/10) > 1e-12 {
+			t.Errorf("row %d: %+v", n, r)
+		}
+		if h, told := want[n]; told && math.Abs(r.P2P/3600-h) > 5e-5 {
+			t.Errorf("%d peers by P2P: %v h, want %v", n, r.P2P/3600, h)
+		}
+	}
+}
+
+func TestParsePlanRange(t *testing.T) {
+	for text, want := range map[string][]int{
+		"7": {7}, "0": {0}, "0..3": {0, 1, 2, 3}, " 2 .. 4 ": {2, 3, 4}, "5..5": {5}, "0..10/4": {0, 4, 8, 10}, "0..8/4": {0, 4, 8},
+	} {
+		r, err := parsePlanRange(text)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+		} else if d := cmp.Diff(want, r.counts()); d != "" {
+			t.Errorf("%q: %s", text, d)
+		}
+	}
+}
+
+// What --peers takes for a number, and what for a file.
+func TestRangeLike(t *testing.T) {
+	for text, want := range map[string]bool{
+		"35": true, "-1": true, "1.5": true, "1,000": true, "0..35": true, "0..": true, "..9": true, "0..x": true, "x..9": true, "1..2/3": true,
+		"peers.csv": false, "../peers.csv": false, "./7": false, "-": false, "35.csv": false, "a..b": false, "..": false,
+	} {
+		if got := rangeLike.MatchString(text); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+func TestPrefix(t *testing.T) {
+	cs := []theory.Class{{Peers: 2, Up: 1}, {Peers: 3, Up: 2}}
+	for n, want := range [][]theory.Class{{{Peers: 0, Up: 1}}, {{Peers: 1, Up: 1}}, {{Peers: 2, Up: 1}, {Peers: 0, Up: 2}},
+		{{Peers: 2, Up: 1}, {Peers: 1, Up: 2}}, {{Peers: 2, Up: 1}, {Peers: 2, Up: 2}}, cs, cs} {
+		if d := cmp.Diff(want, prefix(cs, n)); d != "" {
+			t.Errorf("%d: %s", n, d)
+		}
+	}
+	if cs[0].Peers != 2 || cs[1].Peers != 3 {
+		t.Error("the list was changed")
+	}
+}
+
+func TestFormatLong(t *testing.T) {
+	for s, want := range map[float64]string{0.5: "0.50 s", 2800: "46m40s", 99 * 3600: "99h00m", 10 * 86400: "10.0 days", 1e9: "31.7 years", 1e30: "3.2e+22 years"} {
+		if got := formatLong(s); got != want {
+			t.Errorf("%v: %q, want %q", s, got, want)
+		}
+	}
+}
+
+func FuzzPlanCSV(f *testing.F) {
+	for _, s := range []string{"up,down\n1MB,2MB\n", "up\n0\n", "\ufeffDown,UP,count\n,1,3\n", "# x\n\nup,down\n", "up,down\n\"1\n", "up,down\n1,2,3\n", "up,count\n1,-1\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		classes, err := readPlanCSV(strings.NewReader(s))
+		if err != nil {
+			if len(classes) > 0 || err.Error() == "" {
+				t.Fatalf("%v with %v", classes, err)
+			}
+			return
+		}
+		total := 0
+		for _, c := range classes {
+			if c.Up < 0 || c.Down < 0 || c.Peers < 0 {
+				t.Fatalf("%+v", c)
+			}
+			total += c.Peers
+		}
+		if total < 1 || total > maxPlanPeers {
+			t.Fatalf("%d peers", total)
+		}
+		// Whatever was read can be planned, and its JSON holds only numbers.
+		q := &planQuestion{size: 1e9, server: 1e6, listed: classes, deadline: 60, schedule: true}
+		if _, err := json.Marshal(q.answer()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func FuzzPlanRange(f *testing.F) {
+	for _, s := range []string{"5", "0..35", "0..100/7", "9..1", "..", "1..2..3", "1/2", "-1", "0..1000000000", "1e3", "+1..2"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		r, err := parsePlanRange(s)
+		if err != nil {
+			return
+		}
+		counts := r.counts()
+		if len(counts) == 0 || len(counts) > maxPlanRows+1 || counts[0] != r.low || counts[len(counts)-1] != r.high {
+			t.Fatalf("%q: %d counts from %d to %d", s, len(counts), counts[0], counts[len(counts)-1])
+		}
+		for i := 1; i < len(counts); i++ {
+			if counts[i] <= counts[i-1] {
+				t.Fatalf("%q: %v", s, counts)
+			}
+		}
+	})
+}

@@ -1,0 +1,264 @@
+package cli
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/eddy-p2p/eddy/internal/format/units"
+	"github.com/eddy-p2p/eddy/internal/theory"
+)
+
+// The most that one plan takes.
+const (
+	maxPlanPeers = 1_000_000_000 // peers in all: times and sums stay exact to many digits
+	maxPlanRows  = 10_001        // rows of a table
+	maxPlanLines = 100_000       // lines of a CSV file
+	maxPlanBytes = 16 << 20      // bytes of it
+)
+
+// planRange is the numbers of peers to tell about: low, low+step, ... up to high.
+type planRange struct{ low, high, step int }
+
+// rangeLike matches what can only be meant as a number or a range; all else names a file, ../peers.csv among them.
+var rangeLike = regexp.MustCompile(`^\s*[-+]?[0-9][-+.,_0-9]*\s*$|^\s*[-+]?[0-9]+\s*\.\.|\.\.\s*[-+]?[0-9]+\s*(/[^/]*)?$`)
+
+// parsePlanRange reads N, LO..HI or LO..HI/STEP.
+func parsePlanRange(s string) (planRange, error) {
+	const want = "want N, LO..HI or LO..HI/STEP"
+	low, high, isRange := strings.Cut(s, "..")
+	high, step, stepped := strings.Cut(high, "/")
+	if !isRange {
+		high = low
+	}
+	if !stepped {
+		step = "1"
+	}
+	var r planRange
+	for _, part := range []struct {
+		text string
+		to   *int
+	}{{low, &r.low}, {high, &r.high}, {step, &r.step}} {
+		n, err := strconv.ParseUint(strings.TrimSpace(part.text), 10, 63)
+		switch {
+		case err == nil && n <= maxPlanPeers:
+			*part.to = int(n)
+		case err == nil || errors.Is(err, strconv.ErrRange):
+			return r, fmt.Errorf("%s is too many: at most %d", strings.TrimSpace(part.text), maxPlanPeers)
+		default:
+			return r, fmt.Errorf("%q is not a number of peers: %s", part.text, want)
+		}
+	}
+	switch {
+	case r.step == 0:
+		return r, errors.New("a step of 0 never gets there: " + want)
+	case r.low > r.high:
+		return r, fmt.Errorf("%d..%d counts down: write %d..%d", r.low, r.high, r.high, r.low)
+	}
+	if rows := (r.high-r.low)/r.step + 1; rows > maxPlanRows {
+		enough := roundUp((r.high - r.low) / (maxPlanRows - 1))
+		return r, fmt.Errorf("%d rows are too many, at most %d: give a step, like %d..%d/%d", rows, maxPlanRows, r.low, r.high, enough)
+	}
+	return r, nil
+}
+
+// roundUp returns the next power of ten times 1, 2 or 5 that is more than n.
+func roundUp(n int) int {
+	for power := 1; ; power *= 10 {
+		for _, m := range []int{1, 2, 5} {
+			if m*power > n {
+				return m * power
+			}
+		}
+	}
+}
+
+// counts returns the numbers of the range; the last is always high.
+func (r planRange) counts() []int {
+	var out []int
+	for n := r.low; n <= r.high; n += r.step {
+		out = append(out, n)
+	}
+	if out[len(out)-1] != r.high {
+		out = append(out, r.high)
+	}
+	return out
+}
+
+// planColumns are those that a CSV file of peers may have; true = it must.
+var planColumns = map[string]bool{"up": true, "down": false, "count": false}
+
+// readPlanCSV reads peers: a header, then a line a peer (or count of equal peers) with rates as flags take them. A blank down, or 0,
+// is no limit. Lines that start with # and blank lines are skipped. Errors name the line.
+func readPlanCSV(in io.Reader) ([]theory.Class, error) {
+	bounded := &io.LimitedReader{R: in, N: maxPlanBytes + 1}
+	r := csv.NewReader(bounded)
+	r.Comment, r.TrimLeadingSpace, r.ReuseRecord = '#', true, true
+	header, err := r.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, errors.New("it is empty: want the header up,down and a line for each peer")
+	} else if err != nil {
+		return nil, csvError(err)
+	}
+	at, err := planHeader(header)
+	if err != nil {
+		return nil, err
+	}
+	var classes []theory.Class
+	total := 0
+	for {
+		record, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, csvError(err)
+		}
+		line, _ := r.FieldPos(0)
+		if len(classes) == maxPlanLines {
+			return nil, fmt.Errorf("line %d: at most %d lines of peers; a column count says how many are alike", line, maxPlanLines)
+		}
+		c, err := planClass(record, at)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", line, err)
+		}
+		if total += c.Peers; total > maxPlanPeers {
+			return nil, fmt.Errorf("line %d: more than %d peers in all", line, maxPlanPeers)
+		}
+		classes = append(classes, c)
+	}
+	switch {
+	case bounded.N <= 0:
+		return nil, fmt.Errorf("longer than the %d MiB that a list of peers may have", maxPlanBytes>>20)
+	case total == 0:
+		return nil, errors.New("it lists no peers: want a line for each below the header")
+	}
+	return classes, nil
+}
+
+// planHeader returns where the columns are.
+func planHeader(header []string) (map[string]int, error) {
+	at := map[string]int{}
+	for i, name := range header {
+		name = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff"))) // spreadsheets put a mark in front
+		_, known := planColumns[name]
+		_, twice := at[name]
+		switch {
+		case !known:
+			return nil, fmt.Errorf("line 1: unknown column %q: want the header up,down (count is allowed too)", name)
+		case twice:
+			return nil, fmt.Errorf("line 1: column %q stands there twice", name)
+		}
+		at[name] = i
+	}
+	if _, ok := at["up"]; !ok {
+		return nil, errors.New("line 1: no column up: want the header up,down")
+	}
+	return at, nil
+}
+
+// planClass reads one line of peers.
+func planClass(record []string, at map[string]int) (theory.Class, error) {
+	cell := func(column string) string {
+		if i, ok := at[column]; ok {
+			return strings.TrimSpace(record[i])
+		}
+		return ""
+	}
+	c := theory.Class{Peers: 1}
+	if text := cell("count"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 63)
+		if err != nil || n > maxPlanPeers {
+			return c, fmt.Errorf("count %q is not a number from 0 to %d", text, maxPlanPeers)
+		}
+		c.Peers = int(n)
+	}
+	if cell("up") == "" {
+		return c, errors.New("up is blank: want a rate, 0 for a peer that uploads nothing")
+	}
+	up, err := units.ParseRate(cell("up"))
+	if err != nil {
+		return c, fmt.Errorf("up: %w", err)
+	}
+	c.Up = float64(up)
+	if text := cell("down"); text != "" {
+		down, err := units.ParseRate(text)
+		if err != nil {
+			return c, fmt.Errorf("down: %w", err)
+		}
+		c.Down = float64(down)
+	}
+	return c, nil
+}
+
+// csvError puts encoding/csv's words in the order of ours.
+func csvError(err error) error {
+	var p *csv.ParseError
+	if !errors.As(err, &p) {
+		return err
+	}
+	if errors.Is(p.Err, csv.ErrFieldCount) {
+		return fmt.Errorf("line %d: not as many columns as the header has", p.Line)
+	}
+	return fmt.Errorf("line %d: %w", p.Line, p.Err)
+}
+
+// readPlanFile reads the CSV file at path, or stdin for "-".
+func (inv *invocation) readPlanFile(path string) ([]theory.Class, error) {
+	in := inv.In
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			failure := fail("reading the peers of", path, err)
+			failure.Hint = "--peers takes N, LO..HI or a CSV file with the columns up,down"
+			return nil, failure
+		}
+		defer f.Close()
+		in = f
+	}
+	classes, err := readPlanCSV(in)
+	if err != nil {
+		return nil, &Failure{What: "reading the peers of", Target: path, Cause: bare(err, path), Code: exitUsage}
+	}
+	return classes, nil
+}
+
+// prefix returns the first n peers of classes.
+func prefix(classes []theory.Class, n int) []theory.Class {
+	for i, c := range classes {
+		if n < c.Peers {
+			cut := slices.Clone(classes[:i+1])
+			cut[i].Peers = n
+			return cut
+		}
+		n -= c.Peers
+	}
+	return classes
+}
+
+// equalUp returns one class for peers that upload alike, with the slowest download: what the bounds make of them.
+func equalUp(classes []theory.Class) (theory.Class, bool) {
+	out := theory.Class{Down: math.Inf(1)}
+	for _, c := range classes {
+		if c.Peers == 0 {
+			continue
+		}
+		if out.Peers > 0 && c.Up != out.Up {
+			return theory.Class{}, false
+		}
+		out.Peers, out.Up = out.Peers+c.Peers, c.Up
+		if c.Down > 0 {
+			out.Down = min(out.Down, c.Down)
+		}
+	}
+	if math.IsInf(out.Down, 1) {
+		out.Down = 0
+	}
+	return out, true
+}
