@@ -2,18 +2,31 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/eddy-p2p/eddy/internal/app/lab"
+	"github.com/eddy-p2p/eddy/internal/app/plot"
+	"github.com/eddy-p2p/eddy/internal/format/units"
 )
+
+// maxLabPeers is how many receivers a lab takes: each is a process, and with root a network namespace.
+const maxLabPeers = 1000
 
 // labCommand is the state of `eddy lab`.
 type labCommand struct {
-	inv              *invocation
-	peers            []int
-	size, piece      size
+	inv *invocation
+	createFlags
+
+	peers            counts
+	size             size
 	server, up, down rate
 	repeat           int
 	client           string
@@ -22,62 +35,191 @@ type labCommand struct {
 }
 
 func newLab(inv *invocation) *cobra.Command {
-	l := &labCommand{inv: inv}
+	l := &labCommand{inv: inv, peers: counts{1, 5, 10, 20, 35}, size: 64e6, server: 8e6, up: 800e3}
 	cmd := &cobra.Command{
 		Use:   "lab",
-		Short: "measure how long a distribution takes, with real processes behind shaped links",
-		Args:  wantArgs(""),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return l.run(cmd.Context()) },
+		Short: "measure on this machine how long a distribution takes, with real processes",
+		Example: `  eddy lab --peers 1,5,10,20,35 --size 64MB --server 8MB --up 800kB --plot lab.svg
+  eddy lab --peers 10 --client libtorrent --json`,
+		Args: wantArgs(""),
+		RunE: func(cmd *cobra.Command, _ []string) error { return l.run(cmd.Context()) },
 	}
 	f := cmd.Flags()
-	f.IntSliceVar(&l.peers, "peers", []int{1, 5, 10}, "receivers")
-	f.Var(&l.size, "size", "bytes of the content")
-	f.Var(&l.piece, "piece-size", "bytes of a piece")
-	f.Var(&l.server, "server", "the server's upload")
-	f.Var(&l.up, "up", "each receiver's upload")
-	f.Var(&l.down, "down", "each receiver's download")
-	f.IntVar(&l.repeat, "repeat", 3, "swarms a row")
+	f.Var(&l.peers, "peers", "how many receivers, several `LIST`ed like 1,5,10")
+	f.Var(&l.size, "size", "of the content")
+	f.Var(&l.pieceSize, "piece-size", "bytes of a piece, a power of two from 16KiB (default: 256KiB, more for large content)")
+	f.Var(&l.server, "server", "what the server uploads")
+	f.Var(&l.up, "up", "what each receiver uploads")
+	f.Var(&l.down, "down", "what each receiver downloads (default: not limited)")
+	f.IntVar(&l.repeat, "repeat", lab.DefaultRepeat, "measure each swarm `N` times; the median counts")
 	choiceVar(f, &l.client, "client", "the client to measure", lab.ClientNames()...)
-	f.StringVar(&l.plot, "plot", "", "`FILE` for the figure")
-	f.StringVar(&l.keep, "keep", "", "`DIR` for what the members print")
+	choiceVar(f, &l.shaping, "shaping", "what keeps all to their rates: links of network namespaces, the clients themselves, or what is possible", "auto", string(lab.NetNS), string(lab.Internal))
+	f.StringVar(&l.plot, "plot", "", "draw the times over the number of receivers to `FILE`.svg or .png")
+	f.StringVar(&l.keep, "keep", "", "write what the members of each swarm print to files in `DIR`")
+	setHelp(cmd, `
+Measure how long it takes to bring one file to N receivers, both ways: N plain HTTP downloads from one server, and a swarm. All are real
+processes on this machine. With root on Linux each is in a network namespace, behind a link whose upload is shaped; otherwise they are
+addresses of the loopback network and limit themselves. What the links carry is measured first, by a long flow over each, and the theoretical
+minimum is computed from that.
+
+The clock starts when all receivers have announced themselves and the seed starts; it ends with the last verified piece. Of a swarm the median
+of several runs counts. Nothing is left behind, also after Ctrl-C: processes, namespaces, links and files all go.
+
+--client measures another client the same way: aria2, transmission or libtorrent, as Debian packages them.`,
+		exitOK, exitFailed, exitUsage, exitNotFound, exitDisk, exitInterrupted, exitTerminated)
 	cmd.AddCommand(newLabRoles(inv)...)
 	return cmd
 }
 
-func (l *labCommand) run(ctx context.Context) error {
-	exe, err := os.Executable()
-	if err != nil {
-		return err
+// counts is a flag value: numbers of receivers, ascending.
+type counts []int
+
+func (v *counts) Type() string { return "LIST" }
+
+func (v *counts) String() string {
+	var parts []string
+	for _, n := range *v {
+		parts = append(parts, strconv.Itoa(n))
 	}
-	result, err := lab.Run(ctx, lab.Config{
-		Peers: l.peers, Size: int64(l.size), PieceLength: int64(l.piece), Server: int64(l.server), Up: int64(l.up), Down: int64(l.down),
-		Repeat: l.repeat, Client: l.client, Executable: exe, Keep: l.keep, Progress: func(s lab.Step) { l.inv.log.Warn("step", "s", s) },
-	})
-	if err != nil {
-		return err
-	}
-	return l.inv.events.document(result)
+	return strings.Join(parts, ",")
 }
 
-// newLabRoles are the hidden commands that a lab runs on its machines.
-func newLabRoles(inv *invocation) []*cobra.Command {
-	flow := &cobra.Command{
-		Use: "flow DIRECTION HUB", Hidden: true, Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return lab.Flow(cmd.Context(), args[0], args[1], inv.Out)
-		},
+func (v *counts) Set(s string) error {
+	var list []int
+	for part := range strings.SplitSeq(s, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil || n < 1 || n > maxLabPeers {
+			return fmt.Errorf("want numbers from 1 to %d, like 1,5,10", maxLabPeers)
+		}
+		list = append(list, n)
 	}
-	serve := &cobra.Command{
-		Use: "serve ADDR FILE", Hidden: true, Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return lab.ServeFile(cmd.Context(), args[0], args[1], inv.Out)
-		},
+	slices.Sort(list)
+	*v = slices.Compact(list)
+	return nil
+}
+
+// check refuses what cannot be measured.
+func (l *labCommand) check() error {
+	switch {
+	case l.size <= 0:
+		return usageError("--size must not be 0")
+	case l.server <= 0:
+		return usageError("--server must not be 0: a server that is not limited has no theoretical minimum")
+	case l.up <= 0:
+		return usageError("--up must not be 0: receivers that are not limited have no theoretical minimum")
+	case l.repeat < 1:
+		return usageError("--repeat must be at least 1")
 	}
-	fetch := &cobra.Command{
-		Use: "fetch URL", Hidden: true, Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return lab.FetchFile(cmd.Context(), args[0], inv.In, inv.Out)
-		},
+	if l.plot != "" {
+		if err := plot.CheckPath(l.plot); err != nil {
+			return usageError("--plot: %v", err)
+		}
 	}
-	return []*cobra.Command{flow, serve, fetch}
+	return l.createFlags.check()
+}
+
+func (l *labCommand) run(ctx context.Context) error {
+	if err := l.check(); err != nil {
+		return err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return fail("finding the program of", "eddy", err)
+	}
+	config := lab.Config{
+		Peers: l.peers, Size: int64(l.size), PieceLength: int64(l.pieceSize), Server: int64(l.server), Up: int64(l.up), Down: int64(l.down),
+		Repeat: l.repeat, Client: l.client, Executable: exe, Keep: l.keep, Progress: l.tell,
+	}
+	if l.shaping != "auto" {
+		config.Shaping = lab.Shaping(l.shaping)
+	}
+	result, err := lab.Run(ctx, config)
+	if err != nil {
+		return l.failure(ctx, err)
+	}
+	if l.plot != "" {
+		if err := plot.Save(l.plot, lab.Figure(result)); err != nil {
+			return fail("drawing", l.plot, err)
+		}
+	}
+	if l.inv.events.on {
+		return l.inv.events.document(result)
+	}
+	return l.print(result)
+}
+
+// failure tells why nothing was measured.
+func (l *labCommand) failure(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return err
+	}
+	f := fail("measuring", "", err)
+	var missing *lab.MissingError
+	switch {
+	case errors.As(err, &missing):
+		f.Hint, f.Code = missing.Hint, exitNotFound
+	case errors.Is(err, lab.ErrNoRoom):
+		f.Hint, f.Code = "choose a smaller --size or fewer --peers", exitDisk
+	}
+	return f
+}
+
+// tell shows a step on stderr.
+func (l *labCommand) tell(s lab.Step) {
+	if l.inv.global.progress == "none" && s.Warning == "" {
+		return
+	}
+	arch := map[lab.Arch]string{lab.ClientServer: "client-server", lab.P2P: "peer-to-peer"}[s.Arch]
+	switch {
+	case s.Warning != "":
+		l.inv.log.Warn(s.Warning)
+	case s.Arch == "":
+		l.inv.say(s.What)
+	case s.What != "":
+		l.inv.say(fmt.Sprintf("%s, %s: %s", arch, units.Plural(s.Peers, "receiver"), s.What))
+	case s.Measured == 0:
+		l.inv.say(fmt.Sprintf("%s, %s%s: at least %s (all the rest: %s)", arch, units.Plural(s.Peers, "receiver"), runOf(s),
+			units.FormatDuration(s.Expected), units.FormatDuration(s.Left)))
+	default:
+		l.inv.say(fmt.Sprintf("%s, %s%s: %s, %.3f of the minimum", arch, units.Plural(s.Peers, "receiver"), runOf(s),
+			units.FormatDuration(s.Measured), s.Measured.Seconds()/s.Expected.Seconds()))
+	}
+}
+
+func runOf(s lab.Step) string {
+	if s.Repeats < 2 {
+		return ""
+	}
+	return fmt.Sprintf(", run %d of %d", s.Repeat, s.Repeats)
+}
+
+// print writes the table for people.
+func (l *labCommand) print(r *lab.Result) error {
+	w := tabwriter.NewWriter(l.inv.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "receivers\tarchitecture\tminimum\tlimited by\tsimulated\tmeasured\tratio\t")
+	for _, row := range r.Rows {
+		simulated := "-"
+		if row.Sim != nil {
+			simulated = formatSeconds(*row.Sim)
+		}
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%.3f\t\n", row.Peers, strings.ReplaceAll(string(row.Arch), "_", "-"),
+			formatSeconds(row.Bound), row.Limit, simulated, formatSeconds(row.Measured), row.Ratio)
+	}
+	if err := w.Flush(); err != nil {
+		return failOutput("writing the result to", err)
+	}
+	shaped := "network namespaces with shaped links"
+	if r.Shaping == lab.Internal {
+		shaped = "every process limits itself"
+	}
+	_, err := fmt.Fprintf(l.inv.Out, "%s; %s, pieces of %s; server %s, receivers %s measured; %s\n", r.Client, units.FormatSize(r.Size),
+		units.FormatSize(r.PieceLength), units.FormatRate(int64(r.Server.Least)), units.FormatRate(int64(r.Up.Least)), shaped)
+	if err != nil {
+		return failOutput("writing the result to", err)
+	}
+	return nil
+}
+
+func formatSeconds(s float64) string {
+	return strconv.FormatFloat(s, 'f', 2, 64) + " s"
 }

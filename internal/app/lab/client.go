@@ -15,6 +15,9 @@ type client struct {
 	name string
 	pkg  string // that brings it, where it is not ours
 
+	// noLoopback: it takes no peers at 127.x addresses.
+	noLoopback bool
+
 	// missing says why it cannot run here; "" if it can.
 	missing func() string
 

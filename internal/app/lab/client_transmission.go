@@ -10,7 +10,7 @@ import (
 
 // transmissionClient is transmission-cli, of version 3: one torrent a process. Its kB are 1000 bytes.
 var transmissionClient = client{
-	name: "transmission", pkg: "transmission-cli", missing: missingProgram("transmission-cli"),
+	name: "transmission", pkg: "transmission-cli", noLoopback: true, missing: missingProgram("transmission-cli"),
 	command: func(p *member) (*exec.Cmd, error) {
 		settings, err := json.Marshal(map[string]any{
 			"bind-address-ipv4": p.listen.Addr().String(), "bind-address-ipv6": "::1", "peer-port": p.listen.Port(),

@@ -29,3 +29,19 @@ func busyTime() time.Duration {
 	}
 	return time.Duration(busy) * (time.Second / userHZ)
 }
+
+// processTime is the processor time of one process; 0 when it has ended.
+func processTime(pid int) time.Duration {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0
+	}
+	// The second field is a name in parentheses, which may hold anything; utime and stime are the 14th and 15th.
+	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(string(fields[11]), 10, 64)
+	system, _ := strconv.ParseInt(string(fields[12]), 10, 64)
+	return time.Duration(user+system) * (time.Second / userHZ)
+}

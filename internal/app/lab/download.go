@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"time"
 )
 
@@ -23,12 +22,15 @@ type fetched struct {
 	SHA256 string `json:"sha256"`
 }
 
-// ServeFile serves one file over HTTP to everybody who asks, until ctx is done. The address is printed to out once it
-// listens.
-func ServeFile(ctx context.Context, addr, path string, out io.Writer) error {
+// ServeFile serves one file over HTTP to everybody who asks, until ctx is done, at limit bytes/s in all (0: as fast as its link).
+// The URL is printed to out once it listens.
+func ServeFile(ctx context.Context, addr, path string, limit int64, out io.Writer) error {
 	listener, err := net.Listen("tcp4", addr)
 	if err != nil {
 		return err
+	}
+	if limit > 0 {
+		listener = &pacedListener{listener, newPacer(limit)}
 	}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, path) })}
 	defer context.AfterFunc(ctx, func() { server.Close() })()
@@ -42,8 +44,9 @@ func ServeFile(ctx context.Context, addr, path string, out io.Writer) error {
 	return nil
 }
 
-// FetchFile downloads url as any HTTP client does. It waits for a line on in first, and reports to out.
-func FetchFile(ctx context.Context, url string, in io.Reader, out io.Writer) error {
+// FetchFile downloads url as any HTTP client does, from the address source, at limit bytes/s (0: as fast as it comes). It waits
+// for a line on in first, and reports to out.
+func FetchFile(ctx context.Context, url, source string, limit int64, in io.Reader, out io.Writer) error {
 	report := json.NewEncoder(out)
 	if err := report.Encode(fetched{Type: "ready"}); err != nil {
 		return err
@@ -55,7 +58,16 @@ func FetchFile(ctx context.Context, url string, in io.Reader, out io.Writer) err
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+		c, err := dialer.DialContext(ctx, "tcp4", addr)
+		if err != nil {
+			return nil, err
+		}
+		return &pacedConn{Conn: c, receive: newPacer(limit)}, nil
+	}}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {
 		return err
 	}
@@ -72,10 +84,10 @@ func FetchFile(ctx context.Context, url string, in io.Reader, out io.Writer) err
 }
 
 // clientServer measures n downloads from the one server: from the opening of the gate to the end of the last.
-func (l *Lab) clientServer(ctx context.Context, n int) (*measurement, error) {
+func (l *Lab) clientServer(ctx context.Context, n int) (*Measurement, error) {
 	url := make(chan string, 1)
-	server, err := l.launch("the HTTP server", l.net.peers[0].ns,
-		exec.Command(l.cfg.Executable, "lab", "serve", l.net.peers[0].addr.String()+":0", l.content.path), nil,
+	source := &l.net.peers[0]
+	server, err := l.launch("the HTTP server", source.ns, l.role(source, source.up.asked, "serve", source.addr.String()+":0", l.content.path), nil,
 		func(_ time.Time, line []byte) { url <- string(line) })
 	if err != nil {
 		return nil, err
@@ -89,35 +101,36 @@ func (l *Lab) clientServer(ctx context.Context, n int) (*measurement, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	run := l.newRun(n)
+	gate := newGate(n)
 	for i := 1; i <= n; i++ {
-		cmd := exec.Command(l.cfg.Executable, "lab", "fetch", at)
-		gate, err := cmd.StdinPipe()
+		m := &l.net.peers[i]
+		cmd := l.role(m, m.down.asked, "fetch", at, m.addr.String())
+		stdin, err := cmd.StdinPipe()
 		if err != nil {
 			return nil, err
 		}
-		p, err := l.launch(peerName(i), l.net.peers[i].ns, cmd, nil, func(now time.Time, line []byte) {
+		p, err := l.launch(m.name, m.ns, cmd, nil, func(now time.Time, line []byte) {
 			var f fetched
 			switch json.Unmarshal(line, &f); f.Type {
 			case "ready":
-				run.stand(fmt.Sprint(i))
+				gate.stand(fmt.Sprint(i))
 			case "complete":
 				if f.Bytes != l.cfg.Size || f.SHA256 != l.content.sha256 {
-					run.fail(fmt.Errorf("%s got other bytes than the server has", peerName(i)))
+					gate.fail(fmt.Errorf("%s got other bytes than the server has", peerName(i)))
 				}
-				run.finish(i, now)
+				gate.finish(i, now)
 			}
 		})
 		if err != nil {
 			return nil, err
 		}
 		defer p.kill()
-		run.watch(p, true)
-		p.in = gate
-		run.members = append(run.members, p)
+		gate.watch(p, true)
+		p.in = stdin
+		gate.members = append(gate.members, p)
 	}
-	return l.measure(ctx, run, func() error {
-		for _, p := range run.members {
+	return l.measure(ctx, gate, func() error {
+		for _, p := range gate.members {
 			if _, err := p.in.Write([]byte("go\n")); err != nil {
 				return err
 			}
@@ -133,16 +146,30 @@ type content struct {
 }
 
 // makeContent writes size random bytes to path.
-func makeContent(path string, size int64) (content, error) {
+func makeContent(ctx context.Context, path string, size int64) (content, error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return content{}, err
 	}
 	sum := sha256.New()
 	// Not compressible, and the same in every lab.
-	_, err = io.CopyN(io.MultiWriter(f, sum), rand.NewChaCha8([32]byte{1}), size)
+	source := &endable{ctx, rand.NewChaCha8([32]byte{1})}
+	_, err = io.CopyN(io.MultiWriter(f, sum), source, size)
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}
 	return content{path, hex.EncodeToString(sum.Sum(nil))}, err
+}
+
+// endable is a reader that ends with a context.
+type endable struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (e *endable) Read(b []byte) (int, error) {
+	if e.ctx.Err() != nil {
+		return 0, context.Cause(e.ctx)
+	}
+	return e.Reader.Read(b)
 }

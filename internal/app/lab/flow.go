@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"strconv"
 	"sync"
 	"time"
@@ -58,7 +58,9 @@ func (m *meter) rate() float64 {
 
 // calibrate measures what the links carry: one long flow over each, all at once, from all machines to the hub, and where
 // downloads are shaped from the hub to all machines.
-func (l *Lab) calibrate(ctx context.Context, net *network) error {
+func (l *Lab) calibrate(ctx context.Context) error {
+	net := l.net
+	l.step(Step{What: fmt.Sprintf("calibrating %d links", len(net.peers)), Expected: calibrateWarm + calibrateFor})
 	up, err := l.measureLinks(ctx, net, flowSend)
 	if err != nil {
 		return err
@@ -67,6 +69,7 @@ func (l *Lab) calibrate(ctx context.Context, net *network) error {
 		net.peers[i].up.measured = up[net.peers[i].addr]
 	}
 	if l.cfg.Down == 0 {
+		l.checkLinks()
 		return nil
 	}
 	down, err := l.measureLinks(ctx, net, flowReceive)
@@ -77,12 +80,18 @@ func (l *Lab) calibrate(ctx context.Context, net *network) error {
 		m := &net.peers[1+i]
 		m.down.measured = down[m.addr]
 	}
+	l.checkLinks()
 	return nil
 }
 
+// calibrateLimit is when a calibration has failed.
+const calibrateLimit = time.Minute
+
 // measureLinks runs a flow between the hub and every machine and returns their rates. direction is the machines'.
 func (l *Lab) measureLinks(ctx context.Context, network *network, direction string) (map[netip.Addr]float64, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("the flows of the calibration did not end within a minute"))
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	ctx, cancel := context.WithTimeoutCause(ctx, calibrateLimit, fmt.Errorf("the flows did not end within %v", calibrateLimit))
 	defer cancel()
 	var listener net.Listener
 	err := l.starter.in(network.hub.ns, func() (err error) {
@@ -93,7 +102,6 @@ func (l *Lab) measureLinks(ctx context.Context, network *network, direction stri
 		return nil, fmt.Errorf("listening at the hub: %w", err)
 	}
 	defer listener.Close()
-	defer context.AfterFunc(ctx, func() { listener.Close() })()
 	machines := network.peers
 	if direction == flowReceive {
 		machines = machines[1:]
@@ -101,31 +109,37 @@ func (l *Lab) measureLinks(ctx context.Context, network *network, direction stri
 	flows := &flows{rates: make(map[netip.Addr]float64)}
 	var processes []*process
 	for i := range machines {
-		m := &machines[i]
-		p, err := l.launch("the flow of "+m.name, m.ns, exec.Command(l.cfg.Executable, "lab", "flow", direction, listener.Addr().String()), nil,
-			func(_ time.Time, line []byte) { flows.told(m.addr, line) })
+		p, err := l.startFlow(&machines[i], direction, listener.Addr().String(), flows)
 		if err != nil {
 			return nil, err
 		}
 		defer p.kill()
 		processes = append(processes, p)
+		go func() {
+			if <-p.ended; p.err != nil {
+				fail(p.failure())
+			}
+		}()
 	}
-	conns := make(map[netip.Addr]net.Conn)
-	for len(conns) < len(machines) {
-		c, err := listener.Accept()
-		if err != nil {
-			return nil, fmt.Errorf("waiting for the flows of the calibration: %w", errors.Join(context.Cause(ctx), err))
-		}
-		defer c.Close()
-		conns[c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr()] = c
+	if err := flows.run(ctx, listener, len(machines), direction); err != nil {
+		return nil, fmt.Errorf("calibrating: %w", err)
 	}
-	flows.run(conns, direction)
 	for _, p := range processes {
 		if err := p.wait(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return flows.rates, flows.err
+}
+
+// startFlow starts the machine's end of a flow.
+func (l *Lab) startFlow(m *machine, direction, hub string, flows *flows) (*process, error) {
+	limit := m.up.asked
+	if direction == flowReceive {
+		limit = m.down.asked
+	}
+	return l.launch("the flow of "+m.name, m.ns, l.role(m, limit, "flow", direction, hub, m.addr.String()), nil,
+		func(_ time.Time, line []byte) { flows.told(m.addr, line) })
 }
 
 // flows are the flows of one calibration.
@@ -148,8 +162,19 @@ func (f *flows) told(addr netip.Addr, line []byte) {
 	f.set(addr, rate, err)
 }
 
-// run lets all connections transfer at once, for as long as a calibration takes. Whoever reads measures.
-func (f *flows) run(conns map[netip.Addr]net.Conn, direction string) {
+// run accepts n connections and lets all of them transfer at once, for as long as a calibration takes. Whoever reads measures.
+func (f *flows) run(ctx context.Context, listener net.Listener, n int, direction string) error {
+	conns := make(map[netip.Addr]net.Conn)
+	defer context.AfterFunc(ctx, func() { listener.Close() })()
+	for len(conns) < n {
+		c, err := listener.Accept()
+		if err != nil {
+			return cmp.Or(context.Cause(ctx), err)
+		}
+		defer c.Close()
+		defer context.AfterFunc(ctx, func() { c.Close() })()
+		conns[c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr()] = c
+	}
 	start := time.Now()
 	var wg sync.WaitGroup
 	for addr, c := range conns {
@@ -168,6 +193,7 @@ func (f *flows) run(conns map[netip.Addr]net.Conn, direction string) {
 		})
 	}
 	wg.Wait()
+	return context.Cause(ctx)
 }
 
 // drain reads until the measuring is over and returns the rate.
@@ -205,9 +231,10 @@ const (
 	flowReceive = "receive"
 )
 
-// Flow is the machine's end of one flow of a calibration with the hub. The rate of what it receives is printed to out.
-func Flow(ctx context.Context, direction, hub string, out io.Writer) error {
-	var dialer net.Dialer
+// Flow is the machine's end, at the address source, of one flow of a calibration with the hub, held to limit bytes/s (0: by its link alone). The rate of
+// what it receives is printed to out.
+func Flow(ctx context.Context, direction, hub, source string, limit int64, out io.Writer) error {
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
 	c, err := dialer.DialContext(ctx, "tcp4", hub)
 	if err != nil {
 		return err
@@ -216,6 +243,9 @@ func Flow(ctx context.Context, direction, hub string, out io.Writer) error {
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil { // the sign to begin
 		return err
+	}
+	if limit > 0 {
+		c = &pacedConn{c, newPacer(limit), newPacer(limit)}
 	}
 	if direction == flowSend {
 		fill(c, time.Now().Add(2*(calibrateWarm+calibrateFor)))

@@ -3,10 +3,10 @@
 //
 //   - Every member is a network namespace with a veth link to one bridge (machine.go), shaped by a token bucket filter. What
 //     the link carries is measured before anything else (flow.go), and the bounds use that, not what was asked for.
-//   - Without root the members are addresses of the loopback network, and limit themselves.
+//   - Where that is impossible the members are addresses of the loopback network, and limit themselves (shaping.go).
 //   - A run (run.go) has a gate: receivers start and announce themselves; the clock starts when it opens; it ends with the last
 //     verified piece. For a swarm (swarm.go) the gate opens by starting the seed, for plain downloads (download.go) by a word.
-//   - Whatever is started or opened, one thread does it (starter_linux.go), so that nothing outlives the lab.
+//   - One thread starts and opens everything (starter_linux.go), so that the kernel undoes it however the lab ends.
 package lab
 
 import (
@@ -18,73 +18,29 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/eddy-p2p/eddy"
 	"github.com/eddy-p2p/eddy/internal/theory"
 )
 
-// Config says what a lab measures. Rates are bytes/s of payload, sizes are bytes.
-type Config struct {
-	Peers       []int // how many receivers, one row of each
-	Size        int64
-	PieceLength int64 // 0 = what eddy chooses
-	Server      int64 // the server's upload
-	Up          int64 // each receiver's
-	Down        int64 // each receiver's download; 0 = not limited
-	Repeat      int   // how often a swarm is measured; the median counts. 0 = 3
-	Client      string
-	Shaping     Shaping // "" = NetNS where that is possible
-	Executable  string  // eddy
-	Keep        string  // a directory for what the members print; "" = nowhere
-
-	// Progress hears of every step; nil = nobody.
-	Progress func(Step)
-}
-
-// Shaping says what keeps the members to their rates.
-type Shaping string
-
-// The ways of shaping.
-const (
-	NetNS    Shaping = "netns"    // the links of network namespaces
-	Internal Shaping = "internal" // the members limit themselves
-)
-
-// Arch is an architecture of distribution.
-type Arch string
-
-// The two architectures.
-const (
-	ClientServer Arch = "client_server"
-	P2P          Arch = "p2p"
-)
-
-// Step is one thing that a lab does.
-type Step struct {
-	What     string // "calibrating 36 links"
-	Peers    int    // of a run, else 0
-	Arch     Arch   // of a run
-	Repeat   int    // of Repeats, from 1
-	Repeats  int
-	Expected time.Duration // at the least; 0 = unknown
-	Measured time.Duration // 0 = it is beginning
-}
-
 // Lab is one set of measurements.
 type Lab struct {
-	cfg         Config
-	client      *client
-	starter     *starter
-	processes   processes
-	files       []*os.File // the namespaces
+	cfg      Config
+	client   *client
+	warnings []string
+
+	// What Run undoes at its end.
+	starter    *starter
+	processes  processes
+	namespaces []*os.File
+	scratch    *scratch
+
+	// What the measurements work with.
 	net         *network
-	dir         string // everything, removed at the end
 	content     content
 	torrent     string // file
-	serverState string // what the server's client remembers
-	trackerAddr netip.AddrPort
-	logs        string // of the run that goes on; "" = none are kept
+	serverState string // directory: what the server's client remembers
+	logs        string // directory for the run that goes on; "" = nothing is kept
 }
 
 // trackerPort is where the tracker listens, at the hub.
@@ -95,7 +51,7 @@ const trackerPort = 6969
 func Run(ctx context.Context, cfg Config) (result *Result, err error) {
 	l := &Lab{cfg: cfg}
 	if l.cfg.Repeat == 0 {
-		l.cfg.Repeat = 3
+		l.cfg.Repeat = DefaultRepeat
 	}
 	if l.client, err = findClient(cfg.Client); err != nil {
 		return nil, err
@@ -113,36 +69,32 @@ func Run(ctx context.Context, cfg Config) (result *Result, err error) {
 // close undoes everything.
 func (l *Lab) close() error {
 	l.processes.killAll()
-	for _, f := range l.files {
-		f.Close()
-	}
+	l.closeNamespaces()
 	l.starter.close()
-	if l.dir == "" {
+	if l.scratch == nil {
 		return nil
 	}
-	return os.RemoveAll(l.dir)
+	return l.scratch.remove()
 }
 
 // prepare makes the content, the machines and their links, and measures these.
 func (l *Lab) prepare(ctx context.Context) (err error) {
-	if l.dir, err = os.MkdirTemp(tmpfs, "eddy-lab-"); err != nil {
+	receivers := slices.Max(l.cfg.Peers)
+	if l.scratch, err = newScratch(int64(receivers+1) * l.cfg.Size); err != nil {
 		return err
 	}
-	path := filepath.Join(l.dir, "server", contentName)
-	l.serverState = filepath.Join(l.dir, "server-state")
+	path := l.path("server", contentName)
+	l.serverState = l.path("server-state")
 	if err := errors.Join(os.Mkdir(filepath.Dir(path), 0o700), os.Mkdir(l.serverState, 0o700)); err != nil {
 		return err
 	}
-	if l.content, err = makeContent(path, l.cfg.Size); err != nil {
+	if l.content, err = makeContent(ctx, path, l.cfg.Size); err != nil {
 		return err
 	}
-	most := slices.Max(l.cfg.Peers)
-	if l.net, err = l.makeNetwork(most); err != nil {
+	if err := l.build(receivers); err != nil {
 		return err
 	}
-	l.trackerAddr = netip.AddrPortFrom(l.net.hub.addr, trackerPort)
-	l.step(Step{What: fmt.Sprintf("calibrating %d links", most+1), Expected: calibrateWarm + calibrateFor})
-	if err := l.calibrate(ctx, l.net); err != nil {
+	if err := l.calibrate(ctx); err != nil {
 		return err
 	}
 	if err := l.makeTorrent(ctx); err != nil {
@@ -151,24 +103,39 @@ func (l *Lab) prepare(ctx context.Context) (err error) {
 	return l.introduce(ctx)
 }
 
-const tmpfs = "/dev/shm"
+// path is a file of this lab.
+func (l *Lab) path(names ...string) string {
+	return filepath.Join(append([]string{l.scratch.dir}, names...)...)
+}
+
+// trackerAddr is where the tracker listens.
+func (l *Lab) trackerAddr() string { return netip.AddrPortFrom(l.net.hub.addr, trackerPort).String() }
 
 // makeTorrent describes the content.
 func (l *Lab) makeTorrent(ctx context.Context) error {
 	source, err := eddy.Create(ctx, l.content.path, eddy.CreateOptions{
-		PieceLength: l.cfg.PieceLength, Trackers: [][]string{{"http://" + l.trackerAddr.String() + "/announce"}},
+		PieceLength: l.cfg.PieceLength, Trackers: [][]string{{"http://" + l.trackerAddr() + "/announce"}},
 	})
 	if err != nil {
 		return err
 	}
 	l.cfg.PieceLength = source.Meta.PieceLength
-	l.torrent = filepath.Join(l.dir, "content.torrent")
+	l.torrent = l.path("content.torrent")
 	return os.WriteFile(l.torrent, source.Meta.Bytes(), 0o600)
 }
 
 func (l *Lab) step(s Step) {
 	if l.cfg.Progress != nil {
 		l.cfg.Progress(s)
+	}
+}
+
+// warn keeps what the reader of the figures has to know.
+func (l *Lab) warn(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if !slices.Contains(l.warnings, text) {
+		l.warnings = append(l.warnings, text)
+		l.step(Step{Warning: text})
 	}
 }
 
@@ -183,12 +150,12 @@ func (l *Lab) openLog(i int) (io.WriteCloser, error) {
 	return os.Create(filepath.Join(l.logs, fmt.Sprintf("peer-%d.log", i)))
 }
 
-// counters reads what the links of the server and n receivers have sent so far; nil with internal shaping.
-func (l *Lab) counters(n int) ([]traffic, error) {
-	if l.net.hub.ns == nil {
+// counters reads what the links of the server and n receivers have sent so far; nil where links are not shaped.
+func (l *Lab) counters(n int) ([]Traffic, error) {
+	if l.cfg.Shaping == Internal {
 		return nil, nil
 	}
-	var all []traffic
+	var all []Traffic
 	for i := range l.net.peers[:n+1] {
 		t, err := l.sent(&l.net.peers[i])
 		if err != nil {
@@ -210,9 +177,4 @@ func (l *Lab) bound(arch Arch, n int) theory.Bound {
 		return theory.ClientServer(float64(l.cfg.Size), server, classes...)
 	}
 	return theory.P2P(float64(l.cfg.Size), server, classes...)
-}
-
-// longest is the greater of both bounds.
-func (l *Lab) longest(n int) time.Duration {
-	return time.Duration(l.bound(ClientServer, n).Seconds * float64(time.Second))
 }

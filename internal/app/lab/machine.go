@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -50,28 +51,46 @@ const (
 // hubAddr is the first address of the lab's network; the peers follow.
 var hubAddr = netip.MustParseAddr("10.77.0.1")
 
-// makeNetwork makes namespaces for the hub, the server and n receivers.
-func (l *Lab) makeNetwork(n int) (*network, error) {
+// makeLoopback makes the hub, the server and n receivers addresses of this machine, other ones than those of a lab beside this one.
+func (l *Lab) makeLoopback(n int) *network {
+	block := byte(1 + os.Getpid()%254)
+	net := &network{hub: machine{name: "hub", addr: netip.AddrFrom4([4]byte{127, block, 0, 1})}}
+	addr := netip.AddrFrom4([4]byte{127, block, 1, 0})
+	for i := range n + 1 {
+		addr = addr.Next()
+		net.peers = append(net.peers, l.newMachine(i, addr))
+	}
+	return net
+}
+
+// newMachine is machine i as it was asked for.
+func (l *Lab) newMachine(i int, addr netip.Addr) machine {
+	m := machine{name: peerName(i), addr: addr, up: rates{asked: float64(l.cfg.Up)}, down: rates{asked: float64(l.cfg.Down)}}
+	if i == 0 {
+		m.up.asked, m.down.asked = float64(l.cfg.Server), 0
+	}
+	return m
+}
+
+// makeNamespaces makes the hub, the server and n receivers network namespaces with links.
+func (l *Lab) makeNamespaces(n int) (*network, error) {
 	hub, err := l.starter.namespace()
 	if err != nil {
 		return nil, err
 	}
 	net := &network{hub: machine{name: "hub", addr: hubAddr, ns: hub}}
-	l.files = append(l.files, hub)
+	l.namespaces = append(l.namespaces, hub)
 	if err := l.ip(hub, "link set lo up", "link add hub type bridge", "link set hub up", "addr add "+hubAddr.String()+"/16 dev hub"); err != nil {
 		return nil, err
 	}
 	addr := netip.MustParseAddr("10.77.1.0")
 	for i := range n + 1 {
 		addr = addr.Next()
-		m := machine{name: peerName(i), addr: addr, up: rates{asked: float64(l.cfg.Up)}, down: rates{asked: float64(l.cfg.Down)}}
-		if i == 0 {
-			m.up.asked, m.down.asked = float64(l.cfg.Server), 0
-		}
+		m := l.newMachine(i, addr)
 		if m.ns, err = l.starter.namespace(); err != nil {
 			return nil, err
 		}
-		l.files = append(l.files, m.ns)
+		l.namespaces = append(l.namespaces, m.ns)
 		if err := l.connect(hub, &m, i); err != nil {
 			return nil, err
 		}
@@ -141,8 +160,8 @@ func (l *Lab) runTool(ns *os.File, cmd *exec.Cmd) error {
 	return nil
 }
 
-// traffic is what a shaper has sent, as the kernel counts: bytes with all headers.
-type traffic struct {
+// Traffic is what a shaper has sent, as the kernel counts: bytes with all headers.
+type Traffic struct {
 	Bytes   int64 `json:"bytes"`
 	Packets int64 `json:"packets"`
 	Drops   int64 `json:"drops"`
@@ -150,7 +169,7 @@ type traffic struct {
 }
 
 // sent reads the counters of a machine's upload shaper.
-func (l *Lab) sent(m *machine) (traffic, error) {
+func (l *Lab) sent(m *machine) (Traffic, error) {
 	cmd := exec.Command("tc", "-s", "-j", "qdisc", "show", "dev", "eth0", "root")
 	var out, complaint strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &complaint
@@ -159,11 +178,32 @@ func (l *Lab) sent(m *machine) (traffic, error) {
 		err = cmd.Wait()
 	}
 	if err != nil {
-		return traffic{}, fmt.Errorf("reading the counters of %s: %w: %s", m.name, err, strings.TrimSpace(complaint.String()))
+		return Traffic{}, fmt.Errorf("reading the counters of %s: %w: %s", m.name, err, strings.TrimSpace(complaint.String()))
 	}
-	var qdiscs []traffic
+	var qdiscs []Traffic
 	if err := json.Unmarshal([]byte(out.String()), &qdiscs); err != nil || len(qdiscs) == 0 {
-		return traffic{}, fmt.Errorf("reading the counters of %s: tc printed %q", m.name, out.String())
+		return Traffic{}, fmt.Errorf("reading the counters of %s: tc printed %q", m.name, out.String())
 	}
 	return qdiscs[0], nil
+}
+
+// role is a hidden command of ours for machine m. Where its link is not shaped, the command keeps to limit bytes/s itself.
+func (l *Lab) role(m *machine, limit float64, args ...string) *exec.Cmd {
+	args = append([]string{"lab"}, args...)
+	if m.ns == nil && limit > 0 {
+		args = append(args, "--limit", strconv.FormatInt(int64(limit), 10))
+	}
+	cmd := exec.Command(l.cfg.Executable, args...)
+	cmd.Env = cleanEnvironment()
+	return cmd
+}
+
+// cleanEnvironment is ours without the user's settings for eddy, which must not count.
+func cleanEnvironment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "EDDY_") })
+}
+
+// since is the traffic from before to t.
+func (t Traffic) since(before Traffic) Traffic {
+	return Traffic{t.Bytes - before.Bytes, t.Packets - before.Packets, t.Drops - before.Drops, t.Backlog}
 }

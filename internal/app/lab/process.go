@@ -106,16 +106,20 @@ func (p *process) kill() {
 	<-p.ended
 }
 
-// quit asks the child to end and waits; after the grace it is killed.
-func (p *process) quit(grace time.Duration) {
-	_ = p.cmd.Process.Signal(os.Interrupt)
+// quit asks the child to end and waits; after the grace, or when ctx is done, it is killed.
+func (p *process) quit(ctx context.Context, grace time.Duration) error {
+	_ = p.cmd.Process.Signal(os.Interrupt) // an error means that it has ended
 	wait := time.NewTimer(grace)
 	defer wait.Stop()
 	select {
 	case <-p.ended:
 	case <-wait.C:
 		p.kill()
+	case <-ctx.Done():
+		p.kill()
+		return context.Cause(ctx)
 	}
+	return nil
 }
 
 // wait returns the child's end, killing it when ctx is done first.
@@ -167,4 +171,15 @@ func (s *processes) killAll() {
 	for _, p := range all {
 		<-p.ended
 	}
+}
+
+// cpu is the processor time that the children have used so far.
+func (s *processes) cpu() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var sum time.Duration
+	for p := range s.live {
+		sum += processTime(p.cmd.Process.Pid)
+	}
+	return sum
 }

@@ -1,16 +1,11 @@
 package lab
 
 import (
-	"cmp"
-	"context"
-	"fmt"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"time"
 )
 
-// Result is what a lab measured; the document of --json.
+// Result is what a lab measured; the document of --json. Rates are bytes/s, times seconds.
 type Result struct {
 	Rows    []Row   `json:"rows"`
 	Shaping Shaping `json:"shaping"`
@@ -18,95 +13,48 @@ type Result struct {
 	Client      string   `json:"client"`
 	Size        int64    `json:"size"`
 	PieceLength int64    `json:"piece_length"`
+	Repeat      int      `json:"repeat"`
 	Server      Rates    `json:"server"`
 	Up          Rates    `json:"up"`
-	Down        *Rates   `json:"down"`  // null = not limited
-	Cores       int      `json:"cores"` // of this machine
-	Warnings    []string `json:"warnings"`
+	Down        *Rates   `json:"down"`     // null = not limited
+	Cores       int      `json:"cores"`    // of this machine
+	Warnings    []string `json:"warnings"` // what to know before believing the figures
 }
 
-// Rates are the rates of one kind of link, bytes/s of payload.
+// Rates are the rates of one kind of link: of payload, as measured by one long flow over each, all at once.
 type Rates struct {
 	Asked int64   `json:"asked_bps"`
-	Least float64 `json:"least_bps"` // measured
+	Least float64 `json:"least_bps"`
 	Most  float64 `json:"most_bps"`
 }
 
-// Row is one architecture with one number of receivers. Times are seconds.
+// Row is one architecture with one number of receivers.
 type Row struct {
-	Peers    int      `json:"peers"`
-	Arch     Arch     `json:"arch"`
-	Bound    float64  `json:"bound_s"`
-	Limit    string   `json:"limit"` // what sets the bound
-	Sim      *float64 `json:"sim_s"`
-	Measured float64  `json:"measured_s"` // the median of Runs
-	Ratio    float64  `json:"ratio"`      // Measured / Bound
-	Runs     []RunRow `json:"runs"`
+	Peers    int           `json:"peers"`
+	Arch     Arch          `json:"arch"`
+	Bound    float64       `json:"bound_s"`
+	Limit    string        `json:"limit"`      // what sets the bound: server, download or aggregate
+	Sim      *float64      `json:"sim_s"`      // null = there is no simulation of this client
+	Measured float64       `json:"measured_s"` // the median of Runs
+	Ratio    float64       `json:"ratio"`      // Measured over Bound
+	Runs     []Measurement `json:"runs"`
 }
 
-// RunRow is one run of a row.
-type RunRow struct {
-	Measured float64   `json:"measured_s"`
-	First    float64   `json:"first_done_s"`
-	Median   float64   `json:"median_done_s"`
-	Busy     float64   `json:"cpu"`  // of all cores, the share that was busy with anything
-	Sent     []traffic `json:"sent"` // by the server and the peers, as their links count
+// Measurement is one run of a row, from the opening of the gate.
+type Measurement struct {
+	Measured float64   `json:"measured_s"` // until the last receiver was complete
+	Done     []float64 `json:"done_s"`     // until each was, the first first
+	CPU      float64   `json:"cpu"`        // share of all cores that was busy, with anything
+	Own      float64   `json:"cpu_own"`    // of that, the processes of the lab
+	Sent     []Traffic `json:"sent"`       // by the server and each peer; null where links are not shaped
 }
 
-// rows measures everything.
-func (l *Lab) rows(ctx context.Context) (*Result, error) {
-	result := l.describe()
-	for _, n := range l.cfg.Peers {
-		for _, arch := range []Arch{ClientServer, P2P} {
-			row, err := l.row(ctx, arch, n)
-			if err != nil {
-				return nil, err
-			}
-			result.Rows = append(result.Rows, *row)
-		}
+// newResult is the result without its rows.
+func (l *Lab) newResult() *Result {
+	r := &Result{
+		Rows: []Row{}, Warnings: []string{}, Shaping: l.cfg.Shaping, Client: l.client.name, Size: l.cfg.Size,
+		PieceLength: l.cfg.PieceLength, Repeat: l.cfg.Repeat, Cores: cores,
 	}
-	return result, nil
-}
-
-// row measures one architecture with n receivers.
-func (l *Lab) row(ctx context.Context, arch Arch, n int) (*Row, error) {
-	bound := l.bound(arch, n)
-	row := &Row{Peers: n, Arch: arch, Bound: bound.Seconds, Limit: string(bound.Limit)}
-	repeats, measure := 1, l.clientServer
-	if arch == P2P {
-		repeats, measure = l.cfg.Repeat, l.swarm
-	}
-	for i := range repeats {
-		step := Step{What: "measuring", Peers: n, Arch: arch, Repeat: i + 1, Repeats: repeats, Expected: seconds(bound.Seconds)}
-		l.step(step)
-		if l.cfg.Keep != "" {
-			l.logs = filepath.Join(l.cfg.Keep, fmt.Sprintf("%s-%d-%d", arch, n, i+1))
-		}
-		m, err := measure(ctx, n)
-		if err != nil {
-			return nil, err
-		}
-		step.Measured = seconds(m.last)
-		l.step(step)
-		row.Runs = append(row.Runs, RunRow{m.last, m.each[0], m.each[len(m.each)/2], m.cores / float64(runtime.NumCPU()), m.sent})
-	}
-	row.Measured = median(row.Runs)
-	row.Ratio = row.Measured / row.Bound
-	return row, nil
-}
-
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-// median is that of the runs' times; of an even number the mean of the two in the middle.
-func median(runs []RunRow) float64 {
-	sorted := slices.SortedFunc(slices.Values(runs), func(a, b RunRow) int { return cmp.Compare(a.Measured, b.Measured) })
-	n := len(sorted)
-	return (sorted[(n-1)/2].Measured + sorted[n/2].Measured) / 2
-}
-
-// describe is the result without its rows.
-func (l *Lab) describe() *Result {
-	r := &Result{Rows: []Row{}, Shaping: NetNS, Client: l.client.name, Size: l.cfg.Size, PieceLength: l.cfg.PieceLength, Cores: runtime.NumCPU(), Warnings: []string{}}
 	r.Server = ratesOf(l.net.peers[:1], func(m *machine) rates { return m.up })
 	r.Up = ratesOf(l.net.peers[1:], func(m *machine) rates { return m.up })
 	if l.cfg.Down > 0 {
@@ -127,16 +75,32 @@ func ratesOf(machines []machine, link func(*machine) rates) Rates {
 	return r
 }
 
-// note keeps the times of completion.
-func (m *measurement) note(start time.Time, done map[int]time.Time) {
-	for _, at := range done {
-		m.each = append(m.each, at.Sub(start).Seconds())
+// conclude makes the figures of a row from its runs.
+func (r *Row) conclude() {
+	var times []float64
+	for _, run := range r.Runs {
+		times = append(times, run.Measured)
 	}
-	slices.Sort(m.each)
-	m.last = m.each[len(m.each)-1]
+	r.Measured = median(times)
+	r.Ratio = r.Measured / r.Bound
 }
 
-// since is the traffic from before to t.
-func (t traffic) since(before traffic) traffic {
-	return traffic{t.Bytes - before.Bytes, t.Packets - before.Packets, t.Drops - before.Drops, t.Backlog}
+// median is the value in the middle; of an even number the mean of the two there.
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
+
+// newRun sums up what was seen of a run.
+func newRun(start time.Time, done map[int]time.Time) Measurement {
+	var r Measurement
+	for _, at := range done {
+		r.Done = append(r.Done, at.Sub(start).Seconds())
+	}
+	slices.Sort(r.Done)
+	r.Measured = r.Done[len(r.Done)-1]
+	return r
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -22,6 +22,9 @@ const (
 	// swarmPort is where every client listens, each on its own address.
 	swarmPort = 6881
 
+	// quitGrace is how long the server's client may take to write down what it knows.
+	quitGrace = 10 * time.Second
+
 	// lookForDone is how often the files are looked for by which some clients say that they are complete.
 	lookForDone = 10 * time.Millisecond
 )
@@ -29,7 +32,7 @@ const (
 // track runs a tracker at the hub until stop is called. heard is told of every announce.
 func (l *Lab) track(heard func(id [20]byte, left int64)) (stop func(), err error) {
 	server, err := tracker.NewServer(tracker.ServerConfig{
-		HTTP: l.trackerAddr.String(), IntervalLow: announceLow, IntervalHigh: announceHigh,
+		HTTP: l.trackerAddr(), IntervalLow: announceLow, IntervalHigh: announceHigh,
 		Announced: func(_, id [20]byte, left int64, _ bool) { heard(id, left) },
 	})
 	if err == nil {
@@ -72,71 +75,69 @@ func (l *Lab) member(i int, dir string) (*member, error) {
 // introduce lets the server's client verify the content once, before any measurement, and end in order. So that when it
 // starts at the gate it knows what it has, whoever it is, and no client pays for its hashing.
 func (l *Lab) introduce(ctx context.Context) error {
-	run := l.newRun(1)
+	gate := newGate(1)
 	stop, err := l.track(func(_ [20]byte, left int64) {
 		if left == 0 {
-			run.stand("server")
+			gate.stand("server")
 		}
 	})
 	if err != nil {
 		return err
 	}
 	defer stop()
-	p, err := l.member(0, l.dir)
+	p, err := l.member(0, l.scratch.dir)
 	if err != nil {
 		return err
 	}
-	server, err := l.join(run, 0, p)
+	server, err := l.join(gate, 0, p)
 	if err != nil {
 		return err
 	}
 	defer server.kill()
 	gathering, cancel := context.WithTimeoutCause(ctx, gatherFor, fmt.Errorf("%s did not announce the content within %v", l.client.name, gatherFor))
 	defer cancel()
-	if err := run.await(gathering, func() bool { return len(run.standing) > 0 }); err != nil {
+	if err := gate.await(gathering, func() bool { return len(gate.standing) > 0 }); err != nil {
 		return err
 	}
-	run.change(func() { run.over = true })
-	server.quit(10 * time.Second)
-	return nil
+	gate.change(func() { gate.over = true })
+	return server.quit(ctx, quitGrace)
 }
 
 // join starts a member of a swarm.
-func (l *Lab) join(run *run, i int, p *member) (*process, error) {
+func (l *Lab) join(gate *gate, i int, p *member) (*process, error) {
 	cmd, err := l.client.command(p)
 	if err != nil {
 		return nil, err
 	}
-	// Nothing of the user's settings may count.
-	cmd.Env = append(os.Environ(), "HOME="+p.state, "XDG_CONFIG_HOME="+p.state)
+	cmd.Env = append(cleanEnvironment(), "HOME="+p.state, "XDG_CONFIG_HOME="+p.state)
 	log, err := l.openLog(i)
 	if err != nil {
 		return nil, err
 	}
 	proc, err := l.launch(peerName(i)+" ("+l.client.name+")", l.net.peers[i].ns, cmd, log, func(at time.Time, line []byte) {
 		if i > 0 && l.client.complete != nil && l.client.complete(line) {
-			run.finish(i, at)
+			gate.finish(i, at)
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
-	run.watch(proc, false)
+	gate.watch(proc, false)
 	return proc, nil
 }
 
 // swarm measures n receivers and one seed: from the start of the seed, while all receivers have announced themselves and
 // wait, to the last receiver's last verified piece.
-func (l *Lab) swarm(ctx context.Context, n int) (*measurement, error) {
-	dir, err := os.MkdirTemp(l.dir, "swarm-")
+func (l *Lab) swarm(ctx context.Context, n int) (*Measurement, error) {
+	dir, err := os.MkdirTemp(l.scratch.dir, "swarm-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	run := l.newRun(n)
+	gate := newGate(n)
 	stop, err := l.track(func(id [20]byte, left int64) {
 		if left > 0 {
-			run.stand(string(id[:]))
+			gate.stand(string(id[:]))
 		}
 	})
 	if err != nil {
@@ -150,31 +151,31 @@ func (l *Lab) swarm(ctx context.Context, n int) (*measurement, error) {
 		}
 	}
 	defer func() {
-		run.change(func() { run.over = true })
+		gate.change(func() { gate.over = true })
 		l.processes.killAll()
 	}()
 	for i := 1; i <= n; i++ {
-		if _, err := l.join(run, i, members[i]); err != nil {
+		if _, err := l.join(gate, i, members[i]); err != nil {
 			return nil, err
 		}
 	}
 	if l.client.complete == nil {
-		defer run.lookForDone(members)()
+		defer gate.lookForDone(members)()
 	}
-	m, err := l.measure(ctx, run, func() error {
-		_, err := l.join(run, 0, members[0])
+	m, err := l.measure(ctx, gate, func() error {
+		_, err := l.join(gate, 0, members[0])
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	run.change(func() { run.over = true })
+	gate.change(func() { gate.over = true })
 	l.processes.killAll()
 	return m, l.compare(members[1:])
 }
 
 // lookForDone finishes the members whose files say so, at the time of those, until stop is called.
-func (r *run) lookForDone(members []*member) (stop func()) {
+func (g *gate) lookForDone(members []*member) (stop func()) {
 	end := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -193,7 +194,7 @@ func (r *run) lookForDone(members []*member) (stop func()) {
 				}
 				if info, err := os.Stat(p.done); err == nil {
 					found[i] = true
-					r.finish(i, info.ModTime())
+					g.finish(i, info.ModTime())
 				}
 			}
 		}
