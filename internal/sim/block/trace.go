@@ -33,6 +33,7 @@ type Event struct {
 
 	Was, Slot swarm.Slot // Unchoked, Moved, Choked: before and after
 	Down, Up  int64      // the same: bytes/s that Peer gets from and sends to Other, over 20 s, as its choker sees it
+	Better    int        // the same: from how many others that want something of it Peer gets more. Less than its slots: Other is among the best
 	Piece     int32      // Got
 	Failed    bool       // Left
 }
@@ -67,7 +68,21 @@ func (m *simulation) watch(i int32) {
 		case now.Slot == swarm.NoSlot:
 			kind = Choked
 		}
-		m.tell(Event{Kind: kind, Peer: i, Other: m.ends[k^1].node, Was: e.slot, Slot: now.Slot, Down: now.Down, Up: now.Up})
+		m.tell(Event{Kind: kind, Peer: i, Other: m.ends[k^1].node, Was: e.slot, Slot: now.Slot, Down: now.Down, Up: now.Up,
+			Better: n.better(now.Down)})
 		e.slot = now.Slot
 	}
+}
+
+// better counts the neighbours that want something of the node and send it more than down bytes/s.
+func (n *node) better(down int64) (count int) {
+	for h, k := range n.conns {
+		if k < 0 || n.sw.Standing(swarm.Peer(h)).Down <= down {
+			continue
+		}
+		if st, ok := n.sw.PeerStats(swarm.Peer(h)); ok && st.Interested {
+			count++
+		}
+	}
+	return count
 }

@@ -183,8 +183,8 @@ func TestShipped(t *testing.T) {
 		if err := sc.Validate(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if sc.Title == "" || sc.Seed != 1 {
-			t.Errorf("%s: title %q, seed %d", name, sc.Title, sc.Seed)
+		if sc.Title == "" || sc.Story != (name == "alice") {
+			t.Errorf("%s: title %q, story %v", name, sc.Title, sc.Story)
 		}
 		if peers := sc.Population(); len(peers) < 3 || sc.End(peers) <= peers[len(peers)-1].Arrive {
 			t.Errorf("%s: %d peers, ends at %v", name, len(peers), sc.End(peers))
