@@ -2,7 +2,7 @@
 """The speed table in one run: builds eddy and the helpers, keeps memory warm (pin.py), measures
 each case and its rivals, prints the table, writes bench/out/*.json. Needs root (see README.md).
 
-  run.py                        everything, about 25 minutes
+  run.py                        everything, about an hour (the lab takes half of it)
   run.py --quick                small sizes, one run each: does it work at all? about 3 minutes
   run.py --case transfer-1m     (repeatable; --list names them)
   run.py --docs docs/bench.md   also replace the table between the marks in that file
@@ -184,6 +184,45 @@ def silent(addresses):
 def case_silent():
     silent(1)
     silent(2500)
+
+
+def simulate(peers, size, degree, minutes, gib):
+    """The piece-level simulator on one core."""
+    p = subprocess.run([EDDY, "sim", "run", "--fidelity", "fast", "--peers", str(peers), "--size", size, "--piece-size", "256KiB",
+                        "--server", "10MB", "--up", "1MB", "--degree", str(degree), "--seed", "1", "--json", "--progress", "none"],
+                       stdout=subprocess.PIPE, env=dict(os.environ, GOMAXPROCS="1"), timeout=7200)
+    r = json.loads(p.stdout) if p.returncode == 0 else None
+    OUT["runs"].append({"script": "sim", "args": [peers, size, degree], "rows": [r]})
+    title = "simulated swarm, %d peers, %s, degree %d" % (peers, size, degree)
+    wall, rss = get(r, "wall_s"), get(r, "peak_rss_bytes")
+    row(title + ": wall on one core, s", num(wall), "-", wall, 60 * minutes, 30 * minutes)
+    row(title + ": peak memory, GiB", num(rss and rss / 2**30), "-", rss and round(rss / 2**30, 3), gib, gib / 2)
+
+
+def case_sim():
+    simulate(*(10000, "16MiB", 50, 3, 2) if a.quick else (100000, "64MiB", 50, 3, 2))
+
+
+def case_sim_million():
+    simulate(*(20000, "8MiB", 30, 20, 8) if a.quick else (1000000, "32MiB", 30, 20, 8))
+
+
+def case_lab():
+    """Theory, simulation and real processes behind shaped links, side by side (docs/lab.md)."""
+    peers, size, repeat = ("1,5", "8MB", 1) if a.quick else ("1,5,10,20,35", "64MB", 3)
+    p = subprocess.run([EDDY, "lab", "--peers", peers, "--size", size, "--server", "8MB", "--up", "800kB", "--repeat", str(repeat),
+                        "--json", "--progress", "none"], stdout=subprocess.PIPE, timeout=7200)
+    doc = json.loads(p.stdout) if p.returncode == 0 else {"rows": []}
+    OUT["runs"].append({"script": "lab", "args": [peers, size, repeat], "rows": [doc]})
+    for r in doc["rows"]:
+        p2p = r["arch"] == "p2p"
+        title = "lab, %s, %d peers" % ("P2P" if p2p else "client-server", r["peers"])
+        row(title + ": measured / bound", num(r["measured_s"], " s"), "bound " + num(r["bound_s"], " s"), round(r["ratio"], 3),
+            1.15 if p2p else 1.05, 1.05)
+        off = abs(r["sim_s"] - r["measured_s"]) / r["measured_s"]
+        row(title + ": |simulated - measured| / measured", num(r["sim_s"], " s"), "-", round(off, 3), 0.10, 0.05)
+    if not doc["rows"]:
+        row("lab", None, "-", None, 1.15, 1.05)
 
 
 CASES = {k[5:].replace("_", "-"): f for k, f in list(globals().items()) if k.startswith("case_")}
