@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -15,11 +17,7 @@ import (
 // mission, section 1: F/u = 1 hour, us = 10u. "D_cs = N/10 h: 3.5 h at N=35. D_p2p = 0.3333 at 5, 0.5 at 10, 0.6667 at 20, 0.75 at
 // 30, 0.7778 at 35; below 1 h for ever. For N = 1 both are 0.1 h."
 func TestPlanCourse(t *testing.T) {
-	var out, errs bytes.Buffer
-	args := strings.Fields("plan --size 360MB --server 1MB --up 100kB --peers 0..35 --json")
-	if code := Run(t.Context(), Stdio{Args: args, Out: &out, Err: &errs}); code != 0 {
-		t.Fatalf("code %d: %s", code, errs.String())
-	}
+	out := planOutput(t, "plan --size 360MB --server 1MB --up 100kB --peers 0..35 --json")
 	var doc struct {
 		Rows []struct {
 			Peers        int     `json:"peers"`
@@ -27,7 +25,7 @@ func TestPlanCourse(t *testing.T) {
 			P2P          float64 `json:"p2p_s"`
 		} `json:"rows"`
 	}
-	if err := json.Unmarshal(out.Bytes(), &doc); err != nil {
+	if err := json.Unmarshal([]byte(out), &doc); err != nil {
 		t.Fatal(err)
 	}
 	if len(doc.Rows) != 36 {
@@ -139,4 +137,47 @@ func FuzzPlanRange(f *testing.F) {
 			}
 		}
 	})
+}
+
+// docs/plan.md shows what the command prints, and its figure is what the command draws.
+func TestPlanPage(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/plan.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	figure, err := os.ReadFile("../../../docs/img/plan-course.svg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	peers := regexp.MustCompile("(?s)```csv\n(.*?)```").FindSubmatch(page)
+	if peers == nil {
+		t.Fatal("the page shows no peers.csv")
+	}
+	if err := os.WriteFile("peers.csv", peers[1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile("(?s)```console\n\\$ eddy (.*?)\n(.*?)```").FindAllSubmatch(page, -1)
+	if len(shown) < 5 {
+		t.Fatalf("the page shows %d commands", len(shown))
+	}
+	for _, m := range shown {
+		if d := cmp.Diff(string(m[2]), planOutput(t, string(m[1]))); d != "" {
+			t.Errorf("eddy %s: %s", m[1], d)
+		}
+	}
+	planOutput(t, "plan --size 360MB --server 1MB --up 100kB --peers 0..35 --plot f.svg")
+	if drawn, err := os.ReadFile("f.svg"); err != nil || !bytes.Equal(drawn, figure) {
+		t.Errorf("the figure is another one (%v): draw it again", err)
+	}
+}
+
+// planOutput runs a command line that must succeed.
+func planOutput(t *testing.T, line string) string {
+	t.Helper()
+	var out, errs bytes.Buffer
+	if code := Run(t.Context(), Stdio{Args: strings.Fields(line), Out: &out, Err: &errs}); code != 0 {
+		t.Fatalf("%s: code %d: %s", line, code, errs.String())
+	}
+	return out.String()
 }
