@@ -27,6 +27,7 @@ func TestDeadlineOfTheCourse(t *testing.T) {
 		{"upload for nobody", UploadFor(1, 0.5, 10, Class{}), 0, ""},
 		{"peers alone in half an hour", first(PeersFor(1, 0.5, 10, Class{0, 1, 0})), 5, ""},
 		{"peers in half an hour", second(PeersFor(1, 0.5, 10, Class{0, 1, 0})), 10, ""},
+		{"rounding takes no peer away", first(PeersFor(0.1, 0.3, 1, Class{0, 1, 0})), 3, ""}, // 0.3/0.1 < 3
 		{"peers in an hour: any number", second(PeersFor(1, 1, 10, Class{0, 1, 0})), math.Inf(1), ""},
 		{"peers in less than one copy takes", second(PeersFor(1, 0.05, 10, Class{0, 1, 0})), 0, LimitServer},
 		{"peers that are too slow", second(PeersFor(1, 0.5, 10, Class{0, 1, 1})), 0, LimitDownload},

@@ -88,6 +88,17 @@ func TestFormatLong(t *testing.T) {
 	}
 }
 
+// Spreadsheets put a byte order mark in front, end lines with CR LF, and write headers as they like.
+func TestPlanCSVOfSpreadsheets(t *testing.T) {
+	got, err := readPlanCSV(strings.NewReader("\ufeffDown,UP\r\n2MB/s, 8Mbit\r\n\r\n,0\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]theory.Class{{Peers: 1, Up: 1e6, Down: 2e6}, {Peers: 1}}, got); d != "" {
+		t.Error(d)
+	}
+}
+
 func FuzzPlanCSV(f *testing.F) {
 	for _, s := range []string{"up,down\n1MB,2MB\n", "up\n0\n", "\ufeffDown,UP,count\n,1,3\n", "# x\n\nup,down\n", "up,down\n\"1\n", "up,down\n1,2,3\n", "up,count\n1,-1\n"} {
 		f.Add(s)
