@@ -31,13 +31,8 @@ type ring struct {
 	n    int
 }
 
-func (r *ring) len() int { return r.n }
-
 // front returns the oldest entry; there is one.
 func (r *ring) front() *packet { return &r.buf[r.head&(len(r.buf)-1)] }
-
-// back returns the newest entry; there is one.
-func (r *ring) back() *packet { return &r.buf[(r.head+r.n-1)&(len(r.buf)-1)] }
 
 func (r *ring) pop() packet {
 	p := r.buf[r.head&(len(r.buf)-1)]

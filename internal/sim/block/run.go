@@ -216,6 +216,9 @@ func (m *simulation) receive(p *packet) {
 	m.message = wire.Message{Kind: p.kind, Index: p.index, Begin: p.begin, Length: p.length, Payload: body}
 	keep := m.nodes[e.node].sw.Receive(m.now, e.handle, &m.message)
 	if p.kind == wire.Piece {
+		if m.carried != nil && !m.linked {
+			m.carried(e.node, false, int64(p.length))
+		}
 		n, wasted := int64(p.length), int64(0)
 		if !keep {
 			wasted = n
@@ -250,7 +253,7 @@ func (m *simulation) sent(i int32, bytes int64) {
 	if m.carried != nil {
 		m.carried(i, true, bytes)
 	}
-	if n.leaveAfter > 0 && n.sent >= n.leaveAfter {
+	if n.there && n.leaveAfter > 0 && n.sent >= n.leaveAfter {
 		m.timers.set(timer(i, onLife), m.now)
 	}
 }
