@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/eddy-p2p/eddy/internal/core/policy"
+	"github.com/eddy-p2p/eddy/metainfo"
 )
 
 // FromFlags returns the scenario that consists of nothing but values: one server, and one class of equal peers. The rest is for
@@ -105,5 +106,16 @@ func (sc *Scenario) SetUp(rate int64) {
 func (sc *Scenario) SetDown(rate int64) {
 	for i := range sc.Classes {
 		sc.Classes[i].Down = rate
+	}
+}
+
+// SetPieceLength sets the bytes of a piece when they are given, and otherwise, where nothing says them yet, to what a torrent of that
+// size would have.
+func (sc *Scenario) SetPieceLength(n int64, given bool) {
+	switch {
+	case given:
+		sc.PieceLength = n
+	case sc.PieceLength == 0:
+		sc.PieceLength = metainfo.PieceLengthFor(sc.Size)
 	}
 }

@@ -133,12 +133,18 @@ func (sc *Scenario) Pieces() int { return int((sc.Size + sc.PieceLength - 1) / s
 // PolicyOf returns by what a peer of the class decides, with its gaps filled; class -1 is the servers'.
 func (sc *Scenario) PolicyOf(class int32) policy.Policy {
 	p := sc.Policy
-	if class >= 0 {
-		if own := sc.Classes[class].Policy; own.Name != "" || own.Order != nil || own.Rank != nil || own.SeedRank != nil || own.RevealAll {
-			p = own
-		}
+	if class >= 0 && !unset(sc.Classes[class].Policy) {
+		p = sc.Classes[class].Policy
+	}
+	if unset(p) {
+		p = policy.TitForTat
 	}
 	return p.WithDefaults()
+}
+
+// unset reports whether p is the zero value.
+func unset(p policy.Policy) bool {
+	return p.Name == "" && p.Order == nil && p.Rank == nil && p.SeedRank == nil && !p.RevealAll
 }
 
 // later returns t + seconds, and Forever where that is too long.

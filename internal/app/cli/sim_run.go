@@ -1,0 +1,227 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eddy-p2p/eddy/internal/app/plot"
+	"github.com/eddy-p2p/eddy/internal/format/units"
+	"github.com/eddy-p2p/eddy/internal/sim"
+	"github.com/eddy-p2p/eddy/internal/sim/block"
+	"github.com/eddy-p2p/eddy/internal/sim/scenario"
+)
+
+// simRun is the state of `eddy sim run`.
+type simRun struct {
+	inv *invocation
+	simFlags
+	peers     int
+	pieceSize size
+	degree    int
+	policy    string
+	plot      string
+	trace     string
+	story     bool
+}
+
+func newSimRun(inv *invocation) *cobra.Command {
+	r := &simRun{inv: inv}
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "simulate one swarm and tell how it went",
+		Example: "  eddy sim run --peers 35 --size 64MiB --server 10MiB --up 1MiB\n" +
+			"  eddy sim run --scenario flash-crowd --plot crowd.svg\n" +
+			"  eddy sim run --scenario alice --story\n" +
+			"  eddy sim run --scenario free-riders --policy cooperative --json",
+		Args: wantArgs(""),
+		RunE: func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
+	}
+	setHelp(cmd, `
+Simulate one swarm in virtual time: a server and peers as given by flags, or a scenario file (docs/sim.md lists its keys), or a scenario that ships
+with eddy:
+
+`+scenarioList()+`
+Flags override what the scenario says; --up and --down hold for all its classes, and --peers scales them.
+The same scenario and seed give the same digest on any machine. A run that was cut off by the scenario's end is no failure: the
+result says how many peers are complete.`, exitOK, exitFailed, exitUsage, exitNotFound, exitDisk, exitInterrupted)
+	f := cmd.Flags()
+	r.define(f)
+	f.IntVar(&r.peers, "peers", 0, "how many come, the server not counted")
+	f.Var(&r.pieceSize, "piece-size", "bytes of a piece (default: as eddy create chooses)")
+	f.IntVar(&r.degree, "degree", 0, "neighbours of a peer on average; 0 = everybody")
+	names, _ := scenario.PolicyNames()
+	choiceVar(f, &r.policy, "policy", "by what peers decide that the scenario does not say it of", names...)
+	f.StringVar(&r.plot, "plot", "", "draw completion, availability, upload use and who unchokes whom into `FILE.svg|png`")
+	f.StringVar(&r.trace, "trace", "", "write each event as a line into `FILE` (engine only)")
+	f.BoolVar(&r.story, "story", false, "tell in words how two peers become partners (--scenario alice)")
+	return cmd
+}
+
+// scenarioList is the part of help that lists what ships.
+func scenarioList() string {
+	text := ""
+	for _, name := range scenario.Shipped() {
+		if sc, err := scenario.Load(name); err == nil {
+			text += fmt.Sprintf("  %-14s%s\n", name, sc.Title)
+		}
+	}
+	return text
+}
+
+func (r *simRun) run(cmd *cobra.Command) error {
+	sc, err := r.scenarioOf(cmd)
+	if err != nil {
+		return err
+	}
+	if r.plot != "" {
+		if err := plot.CheckPath(r.plot); err != nil {
+			return usageError("--plot: %v", err)
+		}
+	}
+	watch, err := r.watchers(sc)
+	if err != nil {
+		return err
+	}
+	doc, err := r.simulate(cmd.Context(), sc, watch)
+	if closing := watch.close(); err == nil && closing != nil {
+		err = fail("writing the trace to", r.trace, closing)
+	}
+	if err != nil {
+		return err
+	}
+	if r.plot != "" {
+		if err := plot.Save(r.plot, simPanels(doc.result)...); err != nil {
+			return fail("drawing", r.plot, err)
+		}
+	}
+	if r.inv.global.json {
+		return r.inv.events.document(doc)
+	}
+	if _, err := fmt.Fprint(r.inv.Out, doc.text()); err != nil {
+		return failOutput("writing the result to", err)
+	}
+	return nil
+}
+
+// scenarioOf makes the scenario of the flags, and checks it.
+func (r *simRun) scenarioOf(cmd *cobra.Command) (*scenario.Scenario, error) {
+	f := cmd.Flags()
+	sc, err := r.build(f)
+	if err != nil {
+		return nil, err
+	}
+	if f.Changed("peers") {
+		if err := sc.SetPeers(r.peers); err != nil {
+			return nil, r.wrong(err)
+		}
+	}
+	if f.Changed("degree") {
+		sc.Degree = r.degree
+	}
+	if f.Changed("policy") {
+		if err := sc.SetPolicy(r.policy); err != nil {
+			return nil, r.wrong(err)
+		}
+	}
+	sc.SetPieceLength(int64(r.pieceSize), f.Changed("piece-size"))
+	return sc, r.check(sc)
+}
+
+// watchers are those who follow the events of a run: the story and the trace, each nil where it was not asked for.
+type watchers struct {
+	story *sim.Story
+	file  *os.File
+	out   *bufio.Writer
+	names sim.Names
+}
+
+// watchers opens what the flags ask for.
+func (r *simRun) watchers(sc *scenario.Scenario) (*watchers, error) {
+	w := &watchers{}
+	if !r.story && r.trace == "" {
+		return w, nil
+	}
+	if r.fidelity == "fast" {
+		return nil, usageError("--story and --trace tell the events of the engine; give --fidelity engine")
+	}
+	peers := sc.Population()
+	var err error
+	if r.story {
+		if w.story, err = sim.NewStory(sc, peers); err != nil {
+			return nil, &Failure{What: "telling the story", Cause: err, Hint: "--scenario alice has one", Code: exitUsage}
+		}
+	}
+	if r.trace != "" {
+		if w.file, err = os.Create(r.trace); err != nil {
+			return nil, fail("writing the trace to", r.trace, err)
+		}
+		w.names, w.out = sim.NewNames(sc, peers), bufio.NewWriterSize(w.file, 1<<16)
+	}
+	return w, nil
+}
+
+// trace returns what the simulator is to call, nil when nobody watches.
+func (w *watchers) trace() func(block.Event) {
+	if w.story == nil && w.file == nil {
+		return nil
+	}
+	return func(e block.Event) {
+		if w.story != nil {
+			w.story.Watch(e)
+		}
+		if w.out != nil {
+			_, _ = w.out.WriteString(w.names.Line(e) + "\n") // its error stays until close
+		}
+	}
+}
+
+// close ends the trace and tells the first error of writing it.
+func (w *watchers) close() error {
+	if w.file == nil {
+		return nil
+	}
+	return errors.Join(w.out.Flush(), w.file.Close())
+}
+
+// simulate runs the scenario and shows how far it is.
+func (r *simRun) simulate(ctx context.Context, sc *scenario.Scenario, w *watchers) (*simDoc, error) {
+	var now, done, peers atomic.Int64
+	stop := r.inv.follow(func() view {
+		return view{label: "simulating " + sc.Name, parts: []string{
+			"at " + units.FormatDuration(time.Duration(now.Load())),
+			fmt.Sprintf("%d of %s complete", done.Load(), units.Plural(int(peers.Load()), "peer")),
+		}}
+	}, nil)
+	defer stop()
+	opt := r.options()
+	opt.Trace = w.trace()
+	opt.Progress = func(at time.Duration, complete, all int) {
+		now.Store(int64(at))
+		done.Store(int64(complete))
+		peers.Store(int64(all))
+	}
+	start := time.Now()
+	res, err := sim.Run(ctx, sc, opt)
+	stop()
+	switch {
+	case err == nil:
+		return newSimDoc(sc, res, w.story, time.Since(start)), nil
+	case ctx.Err() != nil:
+		return nil, err
+	case errors.Is(err, sim.ErrBoundBeaten):
+		return nil, beaten(sc, err)
+	}
+	return nil, r.wrong(err)
+}
+
+// beaten is the failure of a simulator that claims more than is possible.
+func beaten(sc *scenario.Scenario, err error) error {
+	return &Failure{What: "simulating", Target: sc.Name, Cause: err, Hint: "this is a bug of eddy: please report it with the command line", Code: exitFailed}
+}
