@@ -134,6 +134,37 @@ func TestLeaving(t *testing.T) {
 	}
 }
 
+// Who stays hears of those who go: no connection to them is left.
+func TestGoneIsHeardOf(t *testing.T) {
+	for _, shaping := range []scenario.Shaping{scenario.ByLimit, scenario.ByLink} {
+		sc := small(6, func(sc *scenario.Scenario) {
+			sc.Shaping, sc.Classes[0].Leave = shaping, scenario.Leave{Kind: scenario.AtCompletion}
+			sc.Classes[0].Fail = 0.05
+			sc.Classes = append(sc.Classes, scenario.Class{Name: "late", Count: 1, Arrive: scenario.Arrival{At: time.Minute}})
+		})
+		peers := sc.Population()
+		m, err := newSimulation(sc, peers, record.New(sc, peers), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		closed := 0
+		for e := range m.ends {
+			if m.nodes[m.ends[e^1].node].there {
+				continue
+			}
+			if closed++; m.ends[e].open {
+				t.Errorf("shaping %q: peer %d still has a connection to %d, which is gone", shaping, m.ends[e].node, m.ends[e^1].node)
+			}
+		}
+		if closed < 12 {
+			t.Errorf("shaping %q: only %d ends lost their other side", shaping, closed)
+		}
+	}
+}
+
 // Failing peers are gone at once, and those who stay finish in spite of them.
 func TestFailures(t *testing.T) {
 	for _, shaping := range []scenario.Shaping{scenario.ByLimit, scenario.ByLink} {

@@ -126,6 +126,11 @@ func checkEnd(t *rapid.T, sc *scenario.Scenario, m *simulation, r *record.Result
 			waiting++
 		}
 	}
+	for e := range m.ends {
+		if other := m.ends[e^1].node; m.ends[e].unchoked && !m.nodes[other].there {
+			t.Fatalf("peer %d is reported to serve %d, which is gone", m.ends[e].node, other)
+		}
+	}
 	// Where not everybody knows a server, a peer may know free riders only.
 	if waiting > 0 && sc.Degree == 0 || r.Complete > r.Peers {
 		t.Fatalf("%d peers wait at %v; %d complete, %d failed of %d", waiting, m.now, r.Complete, r.Failed, r.Peers)
@@ -166,8 +171,8 @@ func TestSlowReceiverHoldsNobodyBack(t *testing.T) {
 	if least := time.Second * 8 / 9; fast < least*9/10 || fast > least*3/2 {
 		t.Errorf("8 MiB of the 9 MiB/s that the slow one leaves took %v", fast)
 	}
-	if window := m.window(indexOf(peers, mib)); queued > window {
-		t.Errorf("%d bytes queued before the slow link, its window is %d", queued, window)
+	if queued > 128*kib {
+		t.Errorf("%d bytes queued before the slow link: that is more than it carries in an eighth of a second", queued)
 	}
 }
 
@@ -178,15 +183,6 @@ func blocksIn(r *ring) (n int64) {
 		}
 	}
 	return n
-}
-
-func indexOf(peers []scenario.Peer, down int64) int32 {
-	for i := range peers {
-		if peers[i].Down == down {
-			return int32(i)
-		}
-	}
-	return nobody
 }
 
 // The writer hands a socket no more than the kernel takes, and the Swarm hears of a batch when all of it was taken.
