@@ -57,9 +57,9 @@ func newScale(values [][]float64, log, zero, tight bool) scale {
 // be a number too.
 func (s *scale) widen() {
 	const most = math.MaxFloat64 / 4
-	s.lo, s.hi = max(s.lo, -most), min(s.hi, most)
+	s.lo, s.hi = min(max(s.lo, -most), most), min(max(s.hi, -most), most)
 	if s.log {
-		s.lo = max(s.lo, 1e-300)
+		s.lo, s.hi = max(s.lo, 1e-300), max(s.hi, 1e-300)
 		if s.hi < s.lo*1.01 {
 			s.lo, s.hi = s.lo/2, s.hi*2
 		}
@@ -88,8 +88,9 @@ func (s *scale) loosen() {
 	}
 }
 
-// norm maps v to 0..1 for values within the scale. v must be usable.
+// norm maps v to 0..1. v must be usable; what is beyond the ends, since it is larger than an axis can be, is shown at them.
 func (s scale) norm(v float64) float64 {
+	v = min(max(v, s.lo), s.hi)
 	if s.log {
 		return (math.Log(v) - math.Log(s.lo)) / (math.Log(s.hi) - math.Log(s.lo))
 	}
@@ -154,8 +155,12 @@ func (s scale) ticks() []tick {
 	return out
 }
 
-// logTicks labels powers of ten; of less than two decades also 2 and 5; of many only some.
+// logTicks labels powers of ten; of less than two decades also 2 and 5; of many only some. Where that is hardly any, the steps are as on
+// a linear axis.
 func (s scale) logTicks() []tick {
+	if s.hi/s.lo < 4 {
+		return scale{lo: s.lo, hi: s.hi, whole: s.whole}.ticks()
+	}
 	first, last := math.Floor(math.Log10(s.lo)+1e-9), math.Ceil(math.Log10(s.hi)-1e-9)
 	mantissas := []float64{1, 2, 5}
 	if s.hi/s.lo > 100 {

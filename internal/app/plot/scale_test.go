@@ -43,6 +43,7 @@ func TestTicks(t *testing.T) {
 		{values: []float64{7}, wantLabels: []string{"6", "7", "8"}},
 		{values: []float64{1, 100_000}, log: true, wantLabels: []string{"1", "10", "100", "1,000", "10,000", "100,000"}},
 		{values: []float64{3, 40}, log: true, wantLabels: []string{"2", "5", "10", "20", "50"}},
+		{values: []float64{1.25, 1.5}, log: true, tight: true, wantLabels: []string{"1.25", "1.30", "1.35", "1.40", "1.45", "1.50"}},
 		{values: []float64{0, -1, 1e-7, 1}, log: true, wantLabels: []string{"1e-7", "1e-6", "1e-5", "0.0001", "0.001", "0.01", "0.1", "1"}},
 	} {
 		got := labels(newScale([][]float64{row.values}, row.log, row.zero, row.tight))
@@ -62,12 +63,15 @@ func TestScaleCoversAll(t *testing.T) {
 			t.Fatalf("scale %+v", s)
 		}
 		for _, v := range values {
-			if !usable(v, log) || math.Abs(v) > 1e300 || log && v < 1e-290 {
+			if !usable(v, log) {
 				continue
 			}
 			n := s.norm(v)
-			if n < -1e-6 || n > 1+1e-6 {
+			if !(n >= 0 && n <= 1) {
 				t.Fatalf("%v of %+v is at %v", v, s, n)
+			}
+			if math.Abs(v) > 1e300 || log && v < 1e-290 {
+				continue // more than an axis can show
 			}
 			if back := s.denorm(n); math.Abs(back-v) > 1e-6*max(math.Abs(s.lo), math.Abs(s.hi)) {
 				t.Fatalf("%v of %+v comes back as %v", v, s, back)

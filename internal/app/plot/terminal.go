@@ -48,7 +48,19 @@ func (c Chart) Terminal(width, height int) string {
 		labels = max(labels, utf8.RuneCountInString(label(float64(i)/float64(rows))))
 	}
 	// The label of the right end is centred under it and sticks out by half.
-	columns := max(10, width-labels-4-utf8.RuneCountInString(columnText(x, 1))/2)
+	columns := width - labels - 4 - utf8.RuneCountInString(columnText(x, 1))/2
+	graph := c.graph(x, y, rows, max(10, columns), label)
+	if over := widest(graph) - width; over > 0 { // the library rounds places, and so may meet a longer label
+		graph = c.graph(x, y, rows, max(10, columns-over), label)
+	}
+	b.WriteString(graph)
+	b.WriteString("\n")
+	c.terminalFoot(&b, labels+3)
+	return b.String()
+}
+
+// graph draws the axes and the lines.
+func (c Chart) graph(x, y scale, rows, columns int, label func(t float64) string) string {
 	data := make([][]float64, len(c.Series))
 	for i, s := range c.Series {
 		data[i] = c.sampled(s, x, y, columns)
@@ -58,14 +70,19 @@ func (c Chart) Terminal(width, height int) string {
 		chars[i] = inks[i%len(inks)]
 	}
 	// Everything is scaled to 0..1 before: the library multiplies values by heights, and ours may be as large as they like.
-	graph := asciigraph.PlotMany(data, asciigraph.Height(rows), asciigraph.LowerBound(0), asciigraph.UpperBound(1),
+	return asciigraph.PlotMany(data, asciigraph.Height(rows), asciigraph.LowerBound(0), asciigraph.UpperBound(1),
 		asciigraph.YAxisValueFormatter(label), asciigraph.SeriesChars(chars...),
 		asciigraph.XAxisRange(0, 1), asciigraph.XAxisTickCount(columnTicks(x, columns)),
 		asciigraph.XAxisValueFormatter(func(t float64) string { return columnText(x, t) }))
-	b.WriteString(graph)
-	b.WriteString("\n")
-	c.terminalFoot(&b, labels+3)
-	return b.String()
+}
+
+// widest returns how wide a text is.
+func widest(text string) int {
+	most := 0
+	for line := range strings.Lines(text) {
+		most = max(most, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")))
+	}
+	return most
 }
 
 // lines returns how many lines the Y axis gets, near what is wanted, and how each is labelled: with its round value where there is one, so
