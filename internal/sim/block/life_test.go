@@ -134,32 +134,36 @@ func TestLeaving(t *testing.T) {
 	}
 }
 
-// Who stays hears of those who go: no connection to them is left.
+// Who stays hears of those who go, and nobody is ever said to serve one who is gone.
 func TestGoneIsHeardOf(t *testing.T) {
 	for _, shaping := range []scenario.Shaping{scenario.ByLimit, scenario.ByLink} {
-		sc := small(6, func(sc *scenario.Scenario) {
-			sc.Shaping, sc.Classes[0].Leave = shaping, scenario.Leave{Kind: scenario.AtCompletion}
-			sc.Classes[0].Fail = 0.05
-			sc.Classes = append(sc.Classes, scenario.Class{Name: "late", Count: 1, Arrive: scenario.Arrival{At: time.Minute}})
+		sc := small(5, func(sc *scenario.Scenario) {
+			sc.Shaping, sc.Classes[0].Leave, sc.Classes[0].Fail = shaping, scenario.Leave{Kind: scenario.AtCompletion}, 0.03
+			sc.Classes = append(sc.Classes, scenario.Class{Name: "slow", Count: 5, Up: 512 * kib, Down: 64 * kib})
 		})
 		peers := sc.Population()
-		m, err := newSimulation(sc, peers, record.New(sc, peers), Options{})
+		var m *simulation
+		closed := 0
+		m, err := newSimulation(sc, peers, record.New(sc, peers), Options{Trace: func(ev Event) {
+			for e := range m.ends {
+				// Once it is complete it closes such a connection by itself.
+				if ev.Kind == Completed && peers[ev.Peer].Down > 0 && m.ends[e].node == ev.Peer && !m.nodes[m.ends[e^1].node].there {
+					if closed++; m.ends[e].open {
+						t.Errorf("shaping %q: peer %d still has a connection to %d, which is gone", shaping, ev.Peer, m.ends[e^1].node)
+					}
+				}
+				if other := m.ends[e^1].node; m.ends[e].unchoked && !m.nodes[other].there {
+					t.Fatalf("%v: peer %d is said to serve %d, which is gone", m.now, m.ends[e].node, other)
+				}
+			}
+		}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := m.run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		closed := 0
-		for e := range m.ends {
-			if m.nodes[m.ends[e^1].node].there {
-				continue
-			}
-			if closed++; m.ends[e].open {
-				t.Errorf("shaping %q: peer %d still has a connection to %d, which is gone", shaping, m.ends[e].node, m.ends[e^1].node)
-			}
-		}
-		if closed < 12 {
+		if closed < 25 {
 			t.Errorf("shaping %q: only %d ends lost their other side", shaping, closed)
 		}
 	}

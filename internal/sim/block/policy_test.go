@@ -119,6 +119,9 @@ func TestSlotsAreToldInOrder(t *testing.T) {
 			if slot[key] != e.Was || e.Was == e.Slot {
 				t.Fatalf("%+v, but it had %v", e, slot[key])
 			}
+			if (e.Kind == Unchoked) != (e.Was == swarm.NoSlot) || (e.Kind == Choked) != (e.Slot == swarm.NoSlot) {
+				t.Fatalf("%+v is of the wrong kind", e)
+			}
 			slot[key] = e.Slot
 		}
 	}
