@@ -54,6 +54,7 @@ func TestScripts(t *testing.T) {
 			"code":         code,
 			"signal":       sendSignal,
 			"fetch":        fetch,
+			"samedigest":   sameDigest,
 			"unprivileged": unprivileged,
 		},
 	})

@@ -87,7 +87,7 @@ func (s *simSweep) run(cmd *cobra.Command) error {
 // gridOf reads the scenario and the lists.
 func (s *simSweep) gridOf(cmd *cobra.Command) (*scenario.Scenario, sim.Grid, error) {
 	f := cmd.Flags()
-	var grid sim.Grid
+	grid := sim.Grid{Seeds: s.seeds}
 	if s.seeds < 1 {
 		return nil, grid, usageError("--seeds: want 1 or more, got %d", s.seeds)
 	}

@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"math"
+	"os"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/eddy-p2p/eddy/internal/app/plot"
+	"github.com/eddy-p2p/eddy/internal/sim/record"
+)
+
+// sameDigest implements "samedigest FILE FILE": whether two documents of sim run have the same digest.
+func sameDigest(ts *testscript.TestScript, neg bool, args []string) {
+	digest := func(name string) string {
+		match := regexp.MustCompile(`"digest": "([0-9a-f]{16})"`).FindStringSubmatch(ts.ReadFile(name))
+		if match == nil {
+			ts.Fatalf("no digest in %s", name)
+		}
+		return match[1]
+	}
+	if a, b := digest(args[0]), digest(args[1]); (a == b) == neg {
+		ts.Fatalf("digests %s and %s", a, b)
+	}
+}
+
+// Ctrl-C ends a simulation in the middle, without a result and without a complaint.
+func TestSimInterrupted(t *testing.T) {
+	for _, args := range [][]string{
+		{"sim", "run", "--scenario", "flash-crowd", "--fidelity", "engine"},
+		{"sim", "sweep", "--scenario", "flash-crowd", "--seeds", "100"},
+	} {
+		signals := make(chan os.Signal, 1)
+		signals <- syscall.SIGINT // waits there already: the command must notice however soon it comes
+		var out, stderr bytes.Buffer
+		code := Run(context.Background(), Stdio{Args: args, Out: &out, Err: &stderr, Environ: []string{"HOME=" + t.TempDir()}, Signals: signals})
+		if code != exitInterrupted || out.Len() > 0 || stderr.Len() > 0 {
+			t.Errorf("%v: code %d, wrote %q and %q", args, code, out.String(), stderr.String())
+		}
+	}
+}
+
+// A curve of many peers has few points, ends with all of them, and never falls.
+func TestCompletionChart(t *testing.T) {
+	for _, n := range []int{0, 1, 999, 1000, 1001, 123456} {
+		res := &record.Result{Peers: max(n, 1), Complete: n, Bound: record.Bound{Seconds: 1}}
+		for i := range n {
+			res.All = append(res.All, time.Duration(i+1)*time.Second)
+		}
+		c := completionChart(res)
+		s := c.Series[0]
+		if len(s.X) > 1001 || len(s.X) != len(s.Y) {
+			t.Fatalf("%d peers: %d points", n, len(s.X))
+		}
+		for i := 1; i < len(s.X); i++ {
+			if s.X[i] <= s.X[i-1] || s.Y[i] <= s.Y[i-1] || math.Abs(s.Y[i]-s.X[i]/float64(n)) > 1e-9 {
+				t.Fatalf("%d peers: point %d is %v, %v", n, i, s.X[i], s.Y[i])
+			}
+		}
+		if n > 0 && s.Y[len(s.Y)-1] != 1 {
+			t.Errorf("%d peers: ends at %v", n, s.Y[len(s.Y)-1])
+		}
+	}
+}
+
+// Rows of the map are shares of a class's time; one that unchoked nobody has none.
+func TestUnchokeMap(t *testing.T) {
+	h := unchokeMap(&record.Result{Flow: record.Matrix{Names: []string{"server", "a", "b"},
+		Unchoked: [][]float64{{0, 1, 3}, {0, 6, 2}, {0, 0, 0}}}})
+	want := [][]float64{{25, 75}, {75, 25}}
+	for i, row := range want {
+		for k, v := range row {
+			if h.Values[i][k] != v {
+				t.Errorf("row %d is %v, want %v", i, h.Values[i], row)
+			}
+		}
+	}
+	if !math.IsNaN(h.Values[2][0]) {
+		t.Errorf("of one who unchoked nobody: %v", h.Values[2])
+	}
+	var _ plot.Panel = h
+}
+
+func TestPeakMemory(t *testing.T) {
+	if peak := peakMemory(); peak < 1<<20 || peak > 1<<40 {
+		t.Errorf("%d bytes", peak)
+	}
+}
+
+// What stands in help is what ships.
+func TestScenarioList(t *testing.T) {
+	if text := scenarioList(); !strings.Contains(text, "  course        the course's figure") || strings.Count(text, "\n") < 10 {
+		t.Error(text)
+	}
+}
