@@ -13,13 +13,8 @@ import (
 	"time"
 )
 
-// Errors of the clients that are neither the network's nor the file system's.
-var (
-	// ErrNoSentence says that the input ended before it had a line.
-	ErrNoSentence = errors.New("there is no line to send")
-	// ErrCut says that the server hung up before it had the whole sentence: the answer, if there is one, lacks its end.
-	ErrCut = errors.New("the server hung up before it had the whole sentence")
-)
+// ErrCut says that the server hung up before it had the whole sentence: the answer, if there is one, lacks its end.
+var ErrCut = errors.New("the server hung up before it had the whole sentence")
 
 // grace is how long a sentence may still take after the server hung up. It is for the last few instructions: a server that
 // answers and closes at once may do so before our write of the end has returned.
@@ -102,21 +97,15 @@ type asked struct {
 
 // ask sends the sentence as it comes, and then says that no more will come: a server that reads until then needs no border.
 func (s *TCPSession) ask(sentence *bufio.Reader) (a asked) {
+	l := line{in: sentence}
 	for more := true; more && a.err == nil; {
 		var part []byte
-		part, more, a.input = sentence.ReadLine() // a part of the line if it is longer than the buffer
-		if a.input != nil {
+		if part, more, a.input = l.next(); a.input != nil {
 			break
 		}
 		s.conn.SetWriteDeadline(time.Now().Add(s.timeout))
 		_, a.err = s.conn.Write(part)
 		a.bytes += int64(len(part))
-	}
-	switch {
-	case a.input == io.EOF && a.bytes > 0: // the end of the input ended the last part
-		a.input = nil
-	case a.input == io.EOF:
-		a.input = ErrNoSentence
 	}
 	if a.input != nil {
 		s.conn.Close() // nobody waits for an answer

@@ -128,7 +128,8 @@ func (s *TCPServer) converse(ctx context.Context, conn net.Conn) error {
 		if ended {
 			out = append(out, rest...) // the character will never be whole
 		}
-		if err != nil || len(out) >= chunk || bytes.IndexByte(came, '\n') >= 0 {
+		due := err != nil || len(out) >= chunk || bytes.IndexByte(came, '\n') >= 0
+		if due && len(out) > 0 {
 			if err := s.send(ctx, conn, out); err != nil {
 				return err
 			}

@@ -1,12 +1,10 @@
 package upper
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -20,13 +18,8 @@ const (
 	DefaultRetries = 2
 )
 
-// Errors of the UDP client that are not the network's.
-var (
-	// ErrNoAnswer says that a server may be there or not: nothing came back in time.
-	ErrNoAnswer = errors.New("no answer")
-	// ErrTooLong says that a line does not fit into a datagram.
-	ErrTooLong = errors.New("the line is longer than the 65,507 bytes of a datagram")
-)
+// ErrNoAnswer says that a server may be there or not: nothing came back in time.
+var ErrNoAnswer = errors.New("no answer")
 
 // UDPClient sends sentences in datagrams, again if no answer comes: either the datagram or its answer may be lost.
 type UDPClient struct {
@@ -74,25 +67,6 @@ func (c *UDPClient) Send(ctx context.Context, sentence []byte) (UDPAnswer, error
 		return UDPAnswer{}, refusal
 	}
 	return UDPAnswer{}, fmt.Errorf("%w to %d datagrams", ErrNoAnswer, c.Retries+1)
-}
-
-// ReadSentence reads one line, without its end, that fits into a datagram. Errors: ErrNoSentence, ErrTooLong, those of in.
-func ReadSentence(in *bufio.Reader) (sentence []byte, err error) {
-	for more, begun := true, false; more; begun = true {
-		var part []byte
-		part, more, err = in.ReadLine() // a part of the line if it is longer than the buffer
-		if err == io.EOF && begun {
-			break // the end of the input ended the last part
-		} else if err == io.EOF {
-			return nil, ErrNoSentence
-		} else if err != nil {
-			return nil, err
-		}
-		if sentence = append(sentence, part...); len(sentence) > MaxDatagram {
-			return nil, ErrTooLong
-		}
-	}
-	return sentence, nil
 }
 
 // dial returns a socket for each address of the server, and the last error. Connecting a UDP socket sends nothing: it fixes the
