@@ -138,8 +138,8 @@ func TestLeaving(t *testing.T) {
 func TestGoneIsHeardOf(t *testing.T) {
 	for _, shaping := range []scenario.Shaping{scenario.ByLimit, scenario.ByLink} {
 		sc := small(5, func(sc *scenario.Scenario) {
-			sc.Shaping, sc.Classes[0].Leave, sc.Classes[0].Fail = shaping, scenario.Leave{Kind: scenario.AtCompletion}, 0.03
-			sc.Classes = append(sc.Classes, scenario.Class{Name: "slow", Count: 5, Up: 512 * kib, Down: 64 * kib})
+			sc.Shaping, sc.Classes[0].Leave = shaping, scenario.Leave{Kind: scenario.AtCompletion}
+			sc.Classes = append(sc.Classes, scenario.Class{Name: "shaky", Count: 3, Up: 512 * kib, Fail: 0.1}, scenario.Class{Name: "slow", Count: 5, Up: 512 * kib, Down: 64 * kib})
 		})
 		peers := sc.Population()
 		var m *simulation
