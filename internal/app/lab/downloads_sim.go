@@ -11,10 +11,10 @@ import (
 // not full. Nothing is lost, so there is no congestion control beyond that: a shaper's queue is longer than what TCP keeps in it.
 
 const (
-	simSegment  = 1448      // bytes
-	simWindow   = 10        // segments under way at first
-	simReceive  = 1 << 20   // bytes under way at most
-	simSegments = 1_000_000 // to simulate at most: with more the segments are larger
+	simSegment  = 1448    // bytes
+	simWindow   = 10      // segments under way at first
+	simReceive  = 1 << 20 // bytes under way at most
+	simSegments = 250_000 // to simulate at most: with more the segments are larger
 )
 
 // download is one connection of the simulation. Counts are segments.

@@ -123,7 +123,7 @@ func (l *Lab) measure(ctx context.Context, g *gate, open func() error) (*Measure
 		return nil, err
 	}
 	wall := time.Since(start).Seconds() * float64(cores)
-	m := newRun(start, g.done)
+	m := newMeasurement(start, g.done)
 	m.CPU = (busyTime() - cpu).Seconds() / wall
 	m.Own = (l.processes.cpu() - own).Seconds() / wall
 	after, err := l.counters(g.n)

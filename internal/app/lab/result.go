@@ -92,8 +92,8 @@ func median(values []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// newRun sums up what was seen of a run.
-func newRun(start time.Time, done map[int]time.Time) Measurement {
+// newMeasurement sums up what was seen of a run.
+func newMeasurement(start time.Time, done map[int]time.Time) Measurement {
 	var r Measurement
 	for _, at := range done {
 		r.Done = append(r.Done, at.Sub(start).Seconds())
