@@ -43,48 +43,90 @@ func (s *swarm) couldSend(p int32) bool {
 	return n.upFree > 0 && (n.out == 0 || n.upFree >= limit(s.peers[p].Up)/sliver)
 }
 
-// nextTurn returns the slot of the peer to serve next, of those that have a slot, ask for something and can take it: the one that
-// was served least, as in core/swarm. One that had nothing to ask for starts again with the others. used is how many slots are
-// held by peers that are interested.
+// nextTurn returns the slot of the peer to serve next, of those that have a slot, have asked for something and can take it: the one
+// that was served least, as in core/swarm. Who has nothing asked for asks now. used is how many slots are held by peers that
+// are interested.
 func (s *swarm) nextTurn(p int32) (best int32, used int) {
 	best = none
 	ready := s.now - s.lag
 	var least uint32
 	base := s.row[p].base
 	for slot, f := range s.flags(p) {
-		if f&open == 0 {
+		if f&(open|fast) == 0 {
 			continue
 		}
 		e := base + int32(slot)
 		l := &s.link[e]
-		switch {
-		case l.x != none:
-			used++
+		if l.x != none {
+			used += int(f & open)
 			continue
-		case !s.wantsOf(p, s.peer[e]):
-			s.bits[e] |= dry
-			if s.applies(p, s.peer[e]) {
-				used++
+		}
+		q := s.peer[e]
+		if l.own == none {
+			switch {
+			case l.since > ready:
+				used += int(f & open)
+				s.soon(p) // its first request is still to come
+				continue
+			case f&open == 0:
+				if !s.askFast(p, q, e) {
+					continue
+				}
+			case !s.ask(p, q, e):
+				if s.applies(p, q) {
+					used++
+				}
+				continue
 			}
-			continue
 		}
-		used++
-		if l.since > ready {
-			s.soon(p) // its first request is still to come
-			continue
-		}
-		if !s.canTake(p, s.peer[e]) {
-			continue
-		}
-		if f&dry != 0 {
-			s.bits[e] &^= dry
-			l.turn = max(l.turn, s.node[p].floor)
-		}
-		if best == none || l.turn < least {
+		used += int(f & open)
+		if s.canTake(p, q) && (best == none || l.turn < least) {
 			best, least = int32(slot), l.turn
 		}
 	}
 	return best, used
+}
+
+// ask has q ask p for a piece over p's link e, and reports whether there is one.
+func (s *swarm) ask(p, q, e int32) bool {
+	if s.bits[e]&tested != 0 {
+		return false
+	}
+	if !s.wantsOf(p, q) {
+		s.bits[e] |= dry
+		return false
+	}
+	l := &s.link[e]
+	if s.bits[e]&dry != 0 {
+		s.bits[e] &^= dry
+		l.turn = max(l.turn, s.node[p].floor)
+	}
+	i := s.choose(p, q, s.bits[e]&proven == 0)
+	s.give(q, e, i)
+	s.passGrant(p, i)
+	return true
+}
+
+// give has q wait for piece i on link e.
+func (s *swarm) give(q, e int32, i int) {
+	s.link[e].own = s.newJob(q, i)
+	if s.bits[e]&proven == 0 {
+		s.bits[e] |= tested
+	}
+}
+
+// release takes back what q asked p for over p's link e and what was not begun.
+func (s *swarm) release(p, q, e int32) {
+	j := s.link[e].own
+	if j == none {
+		return
+	}
+	s.link[e].own, s.job[j].owned = none, false
+	s.bits[e] &^= tested
+	s.passUnsent(p, int(s.job[j].piece))
+	if s.job[j].parts == 0 {
+		s.dissolve(j, q)
+	}
 }
 
 // wantsOf reports whether q lacks a piece that p shows it and that is not on its way.
@@ -111,13 +153,16 @@ func (s *swarm) canTake(p, q int32) bool {
 	return false
 }
 
-// serve starts to send the peer in p's slot the piece that it asks for.
+// serve starts to send the peer in p's slot the piece that it asked for.
 func (s *swarm) serve(p, slot int32) {
-	q := s.peer[s.at(p, slot)]
-	i := s.choose(p, q)
-	j, n := s.newJob(q, i)
-	s.passGrant(p, i)
+	e := s.at(p, slot)
+	q, j := s.peer[e], s.link[e].own
+	n := s.job[j].rest
+	s.link[e].own, s.job[j].owned, s.job[j].rest = none, false, 0
 	s.begin(p, slot, j, n)
+	if s.bits[e]&(open|proven) == open|proven && s.depth(e) >= s.sc.PieceLength {
+		s.ask(p, q, e)
+	}
 	if s.is(q, awaited) && s.working(q) {
 		// It is in its end-game: idle uploaders may take a part of this piece.
 		s.wakeOpeners(q, (*swarm).soon)
@@ -127,8 +172,9 @@ func (s *swarm) serve(p, slot int32) {
 // working reports whether every piece that q lacks is on its way.
 func (s *swarm) working(q int32) bool { return int(s.count[q]+s.node[q].working) == s.pieces }
 
-// choose returns the piece that q asks p for: the live choice. There is one.
-func (s *swarm) choose(p, q int32) int {
+// choose returns the piece that q asks p for: the live choice. There is one. alone says that p is not proven: it gets a piece of which
+// nothing is here, if possible.
+func (s *swarm) choose(p, q int32, alone bool) int {
 	have, want := s.haveRow(p), s.wantedRow(q)
 	s.chance.use(q)
 	if s.known[p] == hides {
@@ -146,10 +192,28 @@ func (s *swarm) choose(p, q int32) int {
 	if n > 1 {
 		to := &s.node[q]
 		fit.Started = s.begunRow(q)
+		if alone && fit.Started != nil && s.strip(fit.Started) {
+			fit.Started = nil
+		}
 		fit.Random = s.count[q] < randomFirst && to.working+to.begun < randomFirst
 		s.countNeighbours(q)
 	}
 	return s.view.Best(&fit)
+}
+
+// strip takes the pieces of set out of s.fit, unless nothing would be left.
+func (s *swarm) strip(set []uint64) bool {
+	left := uint64(0)
+	for w := range set {
+		left |= s.fit[w] &^ set[w]
+	}
+	if left == 0 {
+		return false
+	}
+	for w := range set {
+		s.fit[w] &^= set[w]
+	}
+	return true
 }
 
 // randomFirst is the number of pieces picked at random before rarest first, as in core/swarm.
@@ -184,63 +248,111 @@ func (s *swarm) begunRow(q int32) []uint64 {
 	return s.begun
 }
 
-// help has p, which would stand idle, send a part of a piece that is on its way to one of its peers, and reports whether it
-// does. It takes what nobody was asked for yet; in a peer's end-game everything is shared.
+// help has p, which would stand idle, send a part of a piece that one of its peers has asked others for, and reports whether it
+// does. It takes blocks that nobody was asked for yet; in a peer's end-game everything is shared.
 func (s *swarm) help(p int32) bool {
-	var best, slotOf int32 = none, none
-	var most int64
-	have, ready := s.haveRow(p), s.now-s.lag
+	ready := s.now - s.lag
 	base := s.row[p].base
+	var best part
 	for slot, f := range s.flags(p) {
 		e := base + int32(slot)
-		if f&open == 0 || s.link[e].x != none || s.link[e].since > ready || s.known[p] == hides {
+		if f&(open|proven) != open|proven || s.link[e].x != none || s.link[e].since > ready || s.known[p] == hides {
 			continue
 		}
-		q := s.peer[e]
-		n := &s.node[q]
-		if n.downFree <= 0 {
-			continue
-		}
-		for x := n.in; x != none; x = s.x[x].next {
-			i := s.job[s.x[x].job].piece
-			if have[i>>6]>>(i&63)&1 == 0 {
-				continue
-			}
-			if part := s.shareable(x, min(s.node[p].upFree, n.downFree)); part > most {
-				best, slotOf, most = x, int32(slot), part
-			}
+		if q := s.peer[e]; s.node[q].downFree > 0 {
+			s.offer(p, q, int32(slot), &best)
 		}
 	}
-	if best == none {
+	if best.n == 0 {
 		return false
 	}
-	s.settle(best)
-	s.x[best].left -= most
-	s.schedule(best)
-	s.begin(p, slotOf, s.x[best].job, most)
+	j := best.job
+	if best.x != none {
+		s.x[best.x].left -= best.n
+		s.schedule(best.x)
+	} else if s.job[j].rest -= best.n; s.job[j].rest == 0 {
+		s.link[best.owner].own, s.job[j].owned = none, false
+	}
+	s.begin(p, best.slot, j, best.n)
 	return true
 }
 
-// shareable returns how many bytes of transfer x somebody with the given rate should take over so that both finish together; 0
-// when that is less than a block, or when the rest comes before an answer could.
-func (s *swarm) shareable(x int32, rate int64) int64 {
+// patience is how long a peer that is not proven may keep a piece waiting before others take a share of it, as in core/swarm.
+const patience = 3 * time.Second
+
+// part is what an idle uploader could take over.
+type part struct {
+	n     int64 // bytes; 0 = nothing
+	slot  int32 // of who gets it
+	job   int32
+	x     int32 // the transfer that is shortened, or none:
+	owner int32 // the link on which the job waits
+}
+
+// offer makes best the largest part of what q gets that p could send over its slot.
+func (s *swarm) offer(p, q, slot int32, best *part) {
+	have, e := s.haveRow(p), s.at(p, slot)
+	for x := s.node[q].in; x != none; x = s.x[x].next {
+		i := s.job[s.x[x].job].piece
+		if have[i>>6]>>(i&63)&1 == 0 {
+			continue
+		}
+		if n := s.shareable(x, e, min(s.node[p].upFree, s.node[q].downFree)); n > best.n {
+			*best = part{n: n, slot: slot, job: s.x[x].job, x: x}
+		}
+	}
+	last := s.working(q)
+	base := s.row[q].base
+	for k, f := range s.flags(q) {
+		if f&opened == 0 {
+			continue
+		}
+		owner := s.reverse(base + int32(k))
+		j := s.link[owner].own
+		if j == none {
+			continue
+		}
+		if i := s.job[j].piece; have[i>>6]>>(i&63)&1 == 0 {
+			continue
+		}
+		n := s.job[j].rest
+		if !last {
+			if s.bits[owner]&proven == 0 && s.now-s.job[j].at < patience {
+				continue
+			}
+			n = blocks(min(n-s.depth(owner), s.depth(e)))
+		}
+		if n > best.n {
+			*best = part{n: n, slot: slot, job: j, x: none, owner: owner}
+		}
+	}
+}
+
+// shareable returns how many bytes of transfer x the owner of link e should take over. Of what nobody was asked for, as much as
+// the link's pipeline holds; in the end-game so much that at the given rate both finish together, unless the rest comes before an
+// answer could.
+func (s *swarm) shareable(x, e int32, rate int64) int64 {
 	s.settle(x)
 	t := &s.x[x]
+	if !s.working(t.to) {
+		if s.bits[s.at(t.from, t.slot)]&proven == 0 {
+			return 0
+		}
+		return blocks(min(t.left-s.depth(s.at(t.from, t.slot)), s.depth(e)))
+	}
 	if duration(t.left, t.rate) <= s.lag {
 		return 0
 	}
-	part := t.left
-	if !s.working(t.to) {
-		part -= s.depth(t)
-	}
-	part = int64(float64(part) * (float64(rate) / (float64(rate) + float64(t.rate))))
-	return max(min(part, t.left-metainfo.BlockSize), 0) / metainfo.BlockSize * metainfo.BlockSize
+	part := int64(float64(t.left) * (float64(rate) / (float64(rate) + float64(t.rate))))
+	return blocks(min(part, t.left-metainfo.BlockSize))
 }
 
-// depth is about how many bytes of a transfer its receiver has requested: the pipeline of core/swarm.
-func (s *swarm) depth(t *transfer) int64 {
-	mean := s.link[s.at(t.from, t.slot)].sent.rate(s.now)
-	return max(mean+2*metainfo.BlockSize, firstDepth)
+// blocks rounds bytes down to whole blocks.
+func blocks(n int64) int64 { return max(n, 0) / metainfo.BlockSize * metainfo.BlockSize }
+
+// depth is about how many bytes the other end of link e has asked for: the pipeline of core/swarm.
+func (s *swarm) depth(e int32) int64 {
+	return max(s.link[e].sent.rate(s.now)+2*metainfo.BlockSize, firstDepth)
 }
 
 const firstDepth = 8 * metainfo.BlockSize

@@ -7,7 +7,7 @@ import "time"
 type graph struct {
 	row  []row
 	peer []int32 // the other end
-	bits []uint8
+	bits []uint16
 	link []link
 	free [32][]int32 // bases of unused rows, by size
 	unit int32       // capacity of the smallest row; the others are twice, four times, ... as long
@@ -22,17 +22,21 @@ type row struct {
 
 // Bits of a link.
 const (
-	open   uint8 = 1 << iota // we let the other end take blocks
-	opened                   // it lets us
-	dry                      // it had nothing to ask for when it last could have been served
-	gave                     // we sent it something
-	took                     // it sent us something
+	open   uint16 = 1 << iota // we let the other end take blocks
+	opened                    // it lets us
+	dry                       // it had nothing to ask for when it last could have been served
+	gave                      // we sent it something
+	took                      // it sent us something
+	fast                      // it may ask for its allowed-fast pieces while choked
+	proven                    // a piece that it had from us was good: it trusts us with more than one at a time
+	tested                    // its first piece from us is asked for or on its way
 )
 
 // link is what one end keeps of a connection.
 type link struct {
 	rev    int32         // slot of the reverse link in the other end's row
 	x      int32         // transfer under way to the other end, or none
+	own    int32         // job that the other end has asked us for and that is not begun, or none
 	since  time.Duration // last change of open
 	joined uint32        // ms
 	turn   uint32        // KiB served, for taking turns
@@ -54,7 +58,7 @@ func (g *graph) peers(p int32) []int32 {
 }
 
 // flags returns the bits of p's links, by slot.
-func (g *graph) flags(p int32) []uint8 {
+func (g *graph) flags(p int32) []uint16 {
 	r := &g.row[p]
 	return g.bits[r.base : r.base+r.deg]
 }
@@ -64,8 +68,8 @@ func (g *graph) connect(now time.Duration, p, q int32) {
 	a, b := g.push(p), g.push(q)
 	ms := uint32(now / time.Millisecond)
 	ia, ib := g.at(p, a), g.at(q, b)
-	g.peer[ia], g.bits[ia], g.link[ia] = q, 0, link{rev: b, x: none, since: now, joined: ms}
-	g.peer[ib], g.bits[ib], g.link[ib] = p, 0, link{rev: a, x: none, since: now, joined: ms}
+	g.peer[ia], g.bits[ia], g.link[ia] = q, 0, link{rev: b, x: none, own: none, since: now, joined: ms}
+	g.peer[ib], g.bits[ib], g.link[ib] = p, 0, link{rev: a, x: none, own: none, since: now, joined: ms}
 }
 
 // drop removes a slot of p's row, which the last one takes over.
@@ -133,5 +137,5 @@ func extend[T any](s []T, n int) []T {
 // reserve makes room for n rows of the smallest size.
 func (g *graph) reserve(n int) {
 	n *= int(g.unit)
-	g.peer, g.bits, g.link = make([]int32, 0, n), make([]uint8, 0, n), make([]link, 0, n)
+	g.peer, g.bits, g.link = make([]int32, 0, n), make([]uint16, 0, n), make([]link, 0, n)
 }

@@ -14,7 +14,7 @@ const noLimit = 1 << 40
 func (s *swarm) enter(p int32) {
 	who := &s.peers[p]
 	s.node[p] = node{upFree: limit(who.Up), downFree: limit(who.Down), in: none, trying: none, stub: none,
-		policy: uint16(who.Class + 1), flags: here | idle}
+		policy: uint16(who.Class + 1), flags: here | idle | satisfied}
 	want := s.wantedRow(p)
 	for i := range s.pieces {
 		want[i>>6] |= 1 << (i & 63)
@@ -81,16 +81,20 @@ func (s *swarm) gain(p int32, i int) {
 func (s *swarm) meet(p, q int32) {
 	s.connect(s.now, p, q)
 	for _, a := range [2]int32{p, q} {
-		n := &s.node[a]
-		if n.flags&runs == 0 {
+		if n := &s.node[a]; n.flags&runs == 0 {
 			n.flags |= runs
 			n.optimistic = s.now + choke.OptimisticRound
 			if s.shares(a) {
 				s.rounds.push(s.now+choke.Round, a)
 			}
 		}
-		n.flags &^= satisfied
 		s.passJoin(a)
+		s.excite(a)
+	}
+	e := s.at(p, s.row[p].deg-1)
+	s.allowFast(p, e)
+	s.allowFast(q, s.reverse(e))
+	for _, a := range [2]int32{p, q} {
 		if s.shares(a) && s.count[a] > 0 {
 			s.soon(a)
 		}

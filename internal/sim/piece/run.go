@@ -61,6 +61,7 @@ type swarm struct {
 	rounds  fifo // choke.Round ahead: peers
 	looks   fifo // lag ahead: peers that have a reason to look for somebody to serve
 	arrived fifo // one latency ahead: transfers
+	replies fifo // one latency ahead: peers that are asked for the next piece
 	next    int  // the next of peers to come
 	busy    []int32
 
@@ -100,6 +101,7 @@ const (
 	awaited          // an idle uploader waits for something to change here
 	throttled        // a transfer to it is slower than its sender could be
 	satisfied        // nobody choked wants anything: no need to look for candidates
+	news             // it was, until it got a piece or a neighbour: who is interested now has just said so
 	queued           // in busy
 	runs             // it has rounds
 )
@@ -201,8 +203,8 @@ func (s *swarm) step() bool {
 	if len(s.events) > 0 {
 		ends = s.events[0].at
 	}
-	landing, round, look := s.arrived.next(), s.rounds.next(), s.looks.next()
-	at := min(landing, arrival, ends, round, look)
+	landing, reply, round, look := s.arrived.next(), s.replies.next(), s.rounds.next(), s.looks.next()
+	at := min(landing, reply, arrival, ends, round, look)
 	if at == never || at > s.end {
 		return false
 	}
@@ -210,6 +212,8 @@ func (s *swarm) step() bool {
 	switch at {
 	case landing:
 		s.land(s.arrived.pop())
+	case reply:
+		s.feed(s.replies.pop())
 	case arrival:
 		s.next++
 		s.come(int32(s.next - 1))

@@ -1,6 +1,7 @@
 package piece
 
 import (
+	"slices"
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/core/choke"
@@ -32,16 +33,32 @@ func (s *swarm) capacity(p int32) int {
 	return s.slots + 1 + int(s.node[p].extra)
 }
 
-// fillSlots unchokes waiting peers at random while slots are free, as the optimistic slot would choose them. used slots are
-// held by interested ones.
+// excite notes that somebody may have become interested in p.
+func (s *swarm) excite(p int32) {
+	if s.is(p, satisfied) {
+		s.unset(p, satisfied)
+		s.set(p, news)
+	}
+}
+
+// fillSlots unchokes waiting peers while slots are free: at random, as the optimistic slot would choose them, or where nobody
+// had waited, in the order in which they say that they are interested, which is that of the connections. used slots are held by
+// interested ones.
 func (s *swarm) fillSlots(p int32, used int) {
 	if s.is(p, satisfied) {
 		return
 	}
 	s.chance.use(p)
 	s.candidates(p, false)
+	inOrder := s.is(p, news)
+	s.unset(p, news)
 	for most := s.capacity(p); used < most; used++ {
-		i := choke.Optimistic(s.rng, s.list)
+		i := none
+		if inOrder {
+			i = slices.IndexFunc(s.list, func(c choke.Candidate) bool { return c.Interested && !c.Slot })
+		} else {
+			i = choke.Optimistic(s.rng, s.list)
+		}
 		if i < 0 {
 			s.set(p, satisfied)
 			break
@@ -64,6 +81,7 @@ func (s *swarm) setOpen(p, slot int32, on bool) {
 		s.bits[s.reverse(e)] |= opened
 		l.turn = max(l.turn, s.node[p].floor)
 	} else {
+		s.release(p, s.peer[e], e)
 		if l.x != none {
 			s.cut(l.x)
 		}

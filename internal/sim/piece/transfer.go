@@ -24,13 +24,16 @@ type transfer struct {
 	left       int64 // bytes not sent at the time at
 	at, end    time.Duration
 	alive      bool
+	tests      bool // it is the first of its link
 }
 
-// job is a piece on its way to a peer, from one or several.
+// job is a piece that a peer has asked for, from one or several.
 type job struct {
 	piece int32
-	parts int32 // transfers
-	rest  int64 // bytes that nobody sends any more
+	parts int32         // transfers
+	owned bool          // it waits on a link for its turn
+	rest  int64         // bytes that nobody sends yet, or any more
+	at    time.Duration // when it was asked for
 }
 
 // begin starts a transfer of n bytes of job j over p's link at slot.
@@ -53,7 +56,8 @@ func (s *swarm) begin(p, slot, j int32, n int64) {
 	from.out++
 	from.floor = max(from.floor, s.link[e].turn)
 	s.job[j].parts++
-	s.x[x] = transfer{from: p, to: q, slot: slot, job: j, prev: none, next: to.in, rate: rate, left: n, at: s.now, alive: true}
+	s.x[x] = transfer{from: p, to: q, slot: slot, job: j, prev: none, next: to.in, rate: rate, left: n, at: s.now,
+		alive: true, tests: s.bits[e]&proven == 0}
 	if to.in != none {
 		s.x[to.in].prev = x
 	}
@@ -66,8 +70,8 @@ func (s *swarm) begin(p, slot, j int32, n int64) {
 	s.schedule(x)
 }
 
-// newJob makes a job of a piece for q that nobody works on, and returns it with the bytes to send.
-func (s *swarm) newJob(q int32, i int) (int32, int64) {
+// newJob makes a job of a piece for q that nobody works on. It waits on the link over which it was asked for.
+func (s *swarm) newJob(q int32, i int) int32 {
 	n := s.layout.PieceSize(i)
 	to := &s.node[q]
 	if to.begun > 0 {
@@ -83,8 +87,8 @@ func (s *swarm) newJob(q int32, i int) (int32, int64) {
 	} else {
 		s.job = append(s.job, job{})
 	}
-	s.job[j] = job{piece: int32(i)}
-	return j, n
+	s.job[j] = job{piece: int32(i), rest: n, owned: true, at: s.now}
+	return j
 }
 
 // schedule queues the end of x. An earlier entry stays behind and is known by its time.
@@ -141,7 +145,7 @@ func (s *swarm) ended(e event) {
 	s.account(t, t.left)
 	p := t.from
 	s.stop(e.what)
-	s.arrived.push(s.now+s.sc.Latency, e.what)
+	s.arrived.push(s.now+s.sc.Latency+verifying, e.what)
 	s.passSent(p, int(s.job[t.job].piece))
 	s.wake(p)
 	if s.peers[p].Class < 0 && s.sc.Server.Copies > 0 && float64(s.node[p].sent) >= s.sc.Server.Copies*float64(s.sc.Size) {
@@ -163,6 +167,9 @@ func (s *swarm) unlink(p, slot int32) {
 		}
 	}
 }
+
+// verifying is what hashing a piece takes after its last block: most of it is done as the blocks come.
+const verifying = time.Millisecond
 
 // stop frees the rates that x used and takes it off its link.
 func (s *swarm) stop(x int32) {
@@ -238,25 +245,49 @@ func (s *swarm) wakeOpeners(q int32, how func(*swarm, int32)) {
 
 // land lets what was sent arrive.
 func (s *swarm) land(x int32) {
-	j, q := s.x[x].job, s.x[x].to
-	s.x[x].alive = false
+	t := &s.x[x]
+	j, q := t.job, t.to
+	t.alive = false
 	s.spare = append(s.spare, x)
+	if t.tests {
+		s.prove(t)
+	}
 	s.finished(j, q)
+}
+
+// prove has the receiver of t trust its sender with more, which it asks for at once.
+func (s *swarm) prove(t *transfer) {
+	p := t.from
+	if !s.is(p, here) || !s.is(t.to, here) {
+		return
+	}
+	for slot, q := range s.graph.peers(p) {
+		if q == t.to {
+			e := s.at(p, int32(slot))
+			s.bits[e] = s.bits[e]&^tested | proven
+		}
+	}
+	if s.is(p, idle) {
+		s.replies.push(s.now+s.sc.Latency, p)
+	}
 }
 
 // finished notes that one part of a job is done with.
 func (s *swarm) finished(j, q int32) {
 	b := &s.job[j]
-	if b.parts--; b.parts > 0 {
-		return
+	if b.parts--; b.parts == 0 && !b.owned {
+		s.dissolve(j, q)
 	}
-	i, rest := int(b.piece), b.rest
+}
+
+// dissolve ends a job that nobody works on: q has the piece, or a part of it.
+func (s *swarm) dissolve(j, q int32) {
+	i, rest := int(s.job[j].piece), s.job[j].rest
 	s.spareJob = append(s.spareJob, j)
 	if !s.is(q, here) {
 		return
 	}
-	n := &s.node[q]
-	n.working--
+	s.node[q].working--
 	if rest == 0 {
 		s.got(q, i)
 		return
@@ -273,7 +304,7 @@ func (s *swarm) got(q int32, i int) {
 	s.gain(q, i)
 	s.rec.Got(s.now, int(q), i)
 	s.passSeen(q, i)
-	s.unset(q, satisfied)
+	s.excite(q)
 	if s.is(q, idle) {
 		s.soon(q)
 	}
@@ -292,6 +323,7 @@ func (s *swarm) cut(x int32) {
 	t := &s.x[x]
 	j, q, from := t.job, t.to, t.from
 	left := t.left
+	s.bits[s.at(from, t.slot)] &^= tested
 	s.stop(x)
 	t.alive = false
 	s.spare = append(s.spare, x)
