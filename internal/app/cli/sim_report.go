@@ -178,7 +178,8 @@ func (d *simDoc) text() string {
 	}
 	row("scenario", "%s", title)
 	row("content", "%s in pieces of %s, policy %s, seed %d", units.FormatSize(d.Size), formatPieceLength(d.Piece), d.Policy, d.Seed)
-	row("fidelity", "%s (%s)", d.Fidelity, d.Model)
+	row("fidelity", "%s", d.Fidelity)
+	row("bandwidth", "%s", d.Model)
 	row("peers", "%s", d.census())
 	if res.Complete > 0 {
 		d.times(row)
@@ -210,9 +211,9 @@ func (s *simStory) write(b *strings.Builder) {
 func (d *simDoc) census() string {
 	text := fmt.Sprintf("%d, %d complete", d.Peers, d.Complete)
 	if d.Failed > 0 {
-		text += fmt.Sprintf(", %d failed", d.Failed)
+		text += fmt.Sprintf(", %d failed before", d.Failed)
 	}
-	if left := d.Peers - d.Complete - d.Failed; left > 0 && d.Failed == 0 {
+	if left := d.Peers - d.Complete - d.Failed; left > 0 {
 		text += fmt.Sprintf(", %d not when it ended at %s", left, units.FormatDuration(d.result.End))
 	}
 	return text

@@ -213,7 +213,7 @@ func TestRecorderAgainstTheOracle(t *testing.T) {
 				lent[e.a] = up[e.a]
 				last, lastSent = e.at, sent
 			case "left":
-				if e.on {
+				if _, is := lent[e.a]; e.on && !is {
 					failed++
 				}
 			}

@@ -20,7 +20,7 @@ type Result struct {
 
 	Peers    int // that came, servers left out
 	Complete int // of those, how many became complete
-	Failed   int // how many were gone without a word
+	Failed   int // how many were gone without a word before they were; who is neither was cut off by the end
 
 	First    time.Duration // the first arrival
 	LastDone time.Duration // from the first arrival to the last completion; 0 when nobody is complete
@@ -53,7 +53,7 @@ type Times struct{ Min, P10, P25, Median, P75, P90, P99, Max, Mean time.Duration
 // Class is the result of the peers of a class.
 type Class struct {
 	Name                    string
-	Peers, Complete, Failed int
+	Peers, Complete, Failed int     // as in Result
 	Own                     Times   // of those who are complete
 	Up, Down                int64   // bytes
 	FromServer              int64   // bytes of Down
@@ -79,7 +79,7 @@ func (r *Recorder) Result() *Result {
 		if p := &r.list[i]; p.joined >= 0 {
 			res.Peers++
 			first = min(first, p.joined)
-			if p.failed {
+			if p.failed && p.done < 0 {
 				res.Failed++
 			}
 			if p.done >= 0 {
@@ -144,7 +144,7 @@ func (r *Recorder) classes() []Class {
 		}
 		lent[p.group-1] += given
 		took[p.group-1] += p.down
-		if p.failed {
+		if p.failed && p.done < 0 {
 			c.Failed++
 		}
 	}

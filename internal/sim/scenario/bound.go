@@ -7,9 +7,10 @@ import (
 	"github.com/eddy-p2p/eddy/internal/theory"
 )
 
-// Bound returns the least time in which peers (of Population) could all be complete, from the first arrival on: the fluid
-// bound of package theory over those who start with nothing. ok is false where that does not bound the time: when
-// somebody comes with pieces, since those save uploads, or when nobody comes.
+// Bound returns the least time in which peers (of Population) could all be complete, from the first arrival on. For those
+// who come at once it is the fluid bound of package theory; for others it counts, from each arrival on, what all who come then or later still
+// need. ok is false where that does not bound the time: when somebody comes with pieces, since those save uploads, or when
+// nobody comes.
 func (sc *Scenario) Bound(peers []Peer) (bound theory.Bound, ok bool) {
 	return sc.BoundOf(peers, nil)
 }
@@ -17,29 +18,61 @@ func (sc *Scenario) Bound(peers []Peer) (bound theory.Bound, ok bool) {
 // BoundOf is Bound for the peers of which complete is true (nil: all); the others still help with their uploads, for as long as
 // the rest needs: a peer that fails or leaves makes the time longer than this, never shorter.
 func (sc *Scenario) BoundOf(peers []Peer, complete func(peer int) bool) (bound theory.Bound, ok bool) {
-	n, slowest, server, up := 0, math.Inf(1), 0.0, 0.0
+	all, ok := sc.sum(peers, complete)
+	if !ok {
+		return theory.Bound{}, false
+	}
+	bound = all.fluid(sc.Size)
+	// Who comes later needs all its bytes from then on, though not from the server itself: all uploads are one server.
+	first, late := peers[sc.Servers()].Arrive, theory.Class{Down: math.Inf(1)}
+	for i := len(peers) - 1; i >= sc.Servers() && peers[i].Arrive > first; i-- {
+		if complete != nil && !complete(i) {
+			continue
+		}
+		late.Peers++
+		late.Down = min(late.Down, Rate(peers[i].Down))
+		least := theory.ClientServer(float64(sc.Size), all.server+all.up, late)
+		if least.Limit == theory.LimitServer {
+			least.Limit = theory.LimitAggregate
+		}
+		if least.Seconds += (peers[i].Arrive - first).Seconds(); least.Seconds > bound.Seconds {
+			bound = least
+		}
+	}
+	return bound, true
+}
+
+// demand is what a bound is made of: receivers, and rates in bytes/s.
+type demand struct {
+	n                   int
+	slowest, server, up float64
+}
+
+// sum adds a population up; ok is false where no bound holds.
+func (sc *Scenario) sum(peers []Peer, complete func(peer int) bool) (d demand, ok bool) {
+	d.slowest = math.Inf(1)
 	for i := range peers {
 		p := &peers[i]
 		switch {
 		case p.Class < 0:
-			server += Rate(p.Up)
+			d.server += Rate(p.Up)
 			continue
 		case p.Have > 0:
-			return theory.Bound{}, false
+			return d, false
 		case p.Strategy == Honest:
-			up += Rate(p.Up)
+			d.up += Rate(p.Up)
 		}
 		if complete == nil || complete(i) {
-			n++
-			slowest = min(slowest, Rate(p.Down))
+			d.n++
+			d.slowest = min(d.slowest, Rate(p.Down))
 		}
 	}
-	if n == 0 {
-		return theory.Bound{}, false
-	}
-	// All receivers as one class with the mean of all uploads: the sums are what counts.
-	class := theory.Class{Peers: n, Up: up / float64(n), Down: slowest}
-	return theory.P2P(float64(sc.Size), server, class), true
+	return d, d.n > 0
+}
+
+// fluid is the bound for all of d at once: as one class with the mean of all uploads, since the sums are what counts.
+func (d demand) fluid(size int64) theory.Bound {
+	return theory.P2P(float64(size), d.server, theory.Class{Peers: d.n, Up: d.up / float64(d.n), Down: d.slowest})
 }
 
 // Rate is a rate of a scenario as theory wants it: 0, no limit, becomes +Inf.
@@ -58,10 +91,11 @@ func (sc *Scenario) End(peers []Peer) time.Duration {
 	}
 	const patience = 20
 	last := peers[len(peers)-1].Arrive
-	b, ok := sc.Bound(peers)
-	if !ok || math.IsInf(b.Seconds, 1) {
+	all, ok := sc.sum(peers, nil)
+	if !ok {
 		return later(last, patience*sc.copies(peers))
 	}
+	b := all.fluid(sc.Size)
 	// A bound of nothing, all rates unlimited, still leaves latency and rounds.
 	return later(last, patience*max(b.Seconds, 60))
 }

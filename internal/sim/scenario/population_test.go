@@ -134,6 +134,17 @@ func TestBound(t *testing.T) {
 	if end := sc.End(peers); math.Abs(end.Seconds()-20*10000.0/30) > 1e-3 {
 		t.Errorf("ends at %v", end)
 	}
+	// One who comes late needs its bytes from then on: 1000 s after the first, and a copy by all
+	// uploads together, 35 bytes/s.
+	sc.Classes = append(sc.Classes, Class{Count: 1, Up: 5, Down: 100, Arrive: Arrival{At: 1000 * time.Second}})
+	peers = sc.Population()
+	if b, ok := sc.Bound(peers); !ok || b.Seconds != 1000+1000/35.0 || b.Limit != "aggregate" {
+		t.Errorf("with a late one %v %v", b, ok)
+	}
+	sc.Classes[2].Down = 2
+	if b, ok := sc.Bound(sc.Population()); !ok || b.Seconds != 1500 || b.Limit != "download" {
+		t.Errorf("with a late and slow one %v %v", b, ok)
+	}
 	peers[3].Have = 0.5
 	if _, ok := sc.Bound(peers); ok {
 		t.Error("a bound although somebody had pieces")
