@@ -47,10 +47,17 @@ func (c *UDPClient) Send(ctx context.Context, sentence []byte) (UDPAnswer, error
 	}
 	defer closeAll()
 	defer context.AfterFunc(ctx, closeAll)() // closing is what ends a blocked read
-	open := slices.Clone(conns)
-	for attempt := 0; attempt <= c.Retries && len(open) > 0; {
-		i := attempt % len(open)
-		answer, err := exchange(open[i], sentence, cmp.Or(c.Timeout, DefaultTimeout))
+	if len(conns) == 0 {
+		return UDPAnswer{}, refusal
+	}
+	return c.ask(ctx, slices.Clone(conns), sentence)
+}
+
+// ask sends the sentence to one address after another until an answer comes. Addresses that refuse it are left out.
+func (c *UDPClient) ask(ctx context.Context, conns []net.Conn, sentence []byte) (UDPAnswer, error) {
+	for attempt := 0; attempt <= c.Retries; {
+		i := attempt % len(conns)
+		answer, err := exchange(conns[i], sentence, cmp.Or(c.Timeout, DefaultTimeout))
 		switch {
 		case ctx.Err() != nil:
 			return UDPAnswer{}, context.Cause(ctx)
@@ -59,12 +66,11 @@ func (c *UDPClient) Send(ctx context.Context, sentence []byte) (UDPAnswer, error
 			return answer, nil
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			attempt++
-		default: // nobody listens there; a name like localhost has more addresses than one
-			open, refusal = slices.Delete(open, i, i+1), err
+		case len(conns) > 1: // a name has several addresses; localhost is ::1 too, where the chapter's server does not listen
+			conns = slices.Delete(conns, i, i+1)
+		default:
+			return UDPAnswer{}, err
 		}
-	}
-	if len(open) == 0 {
-		return UDPAnswer{}, refusal
 	}
 	return UDPAnswer{}, fmt.Errorf("%w to %d datagrams", ErrNoAnswer, c.Retries+1)
 }

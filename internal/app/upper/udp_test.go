@@ -13,6 +13,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
 )
 
 // A socket on all addresses answers over both families, each from the address that was asked: a connected client, as ours
@@ -42,18 +45,102 @@ func TestUDPAllAddresses(t *testing.T) {
 func checkUDP(t *testing.T, server string) {
 	t.Helper()
 	client := UDPClient{Server: server}
-	answer, err := client.Send(t.Context(), []byte("hello, wörld\n"))
-	if err != nil || string(answer.Text) != "HELLO, WÖRLD\n" || answer.From.String() != server || answer.Attempts != 1 {
+	answer, err := client.Send(t.Context(), []byte("hello, wörld\ncaf\xc3"))
+	if err != nil || string(answer.Text) != "HELLO, WÖRLD\nCAF\xc3" || answer.From.String() != server || answer.Attempts != 1 {
 		t.Errorf("%s: %+v, %v", server, answer, err)
 	}
 }
 
-// A name may have addresses at which nobody listens: the chapter's server takes IPv4 alone, and localhost is ::1 first.
-func TestUDPNameWithSeveralAddresses(t *testing.T) {
+// A name may have addresses at which nobody listens: the chapter's server takes IPv4 alone, and localhost may be ::1 first. Where
+// an address says nothing, the next datagram goes to the next.
+func TestUDPSeveralAddresses(t *testing.T) {
 	_, conn, _ := startUDP(t, "127.0.0.1:0")
 	client := UDPClient{Server: at("localhost", conn.LocalAddr())}
 	if answer, err := client.Send(t.Context(), []byte("x")); err != nil || string(answer.Text) != "X" {
 		t.Errorf("%+v, %v", answer, err)
+	}
+	closed, deaf := silentUDP(t), silentUDP(t)
+	closed.Close()
+	dial := func(server *net.UDPConn) net.Conn {
+		c, err := net.Dial("udp", server.LocalAddr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	for _, row := range []struct {
+		name    string
+		servers []*net.UDPConn
+		retries int
+		err     error
+	}{
+		{"refused, then taken", []*net.UDPConn{closed, closed, conn}, 0, nil},
+		{"silent, then refused, then taken", []*net.UDPConn{deaf, closed, conn}, 1, nil},
+		{"refused, then silent", []*net.UDPConn{closed, deaf}, 1, ErrNoAnswer},
+		{"refused by all", []*net.UDPConn{closed, closed}, 1, syscall.ECONNREFUSED},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var conns []net.Conn
+			for _, s := range row.servers {
+				conns = append(conns, dial(s))
+			}
+			client := UDPClient{Timeout: 200 * time.Millisecond, Retries: row.retries}
+			answer, err := client.ask(t.Context(), conns, []byte("x"))
+			if !errors.Is(err, row.err) || err == nil && string(answer.Text) != "X" {
+				t.Errorf("%+v, %v", answer, err)
+			}
+		})
+	}
+}
+
+// silentUDP is a socket of which nobody reads.
+func silentUDP(t *testing.T) *net.UDPConn {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// The control message of a datagram that came to an address makes one that sends from it, whatever the family of the socket.
+func TestUDPSource(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("systems differ in what they tell")
+	}
+	for _, row := range []struct{ listen, ip string }{{":0", "127.0.0.1"}, {"0.0.0.0:0", "127.0.0.1"}, {":0", "::1"}, {"[::1]:0", "::1"}} {
+		if row.ip == "::1" {
+			needIPv6(t)
+		}
+		conn, err := ListenUDP(t.Context(), row.listen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		client, err := net.Dial("udp", at(row.ip, conn.LocalAddr()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		client.Write(nil)
+		control := make([]byte, 128)
+		_, n, _, _, err := conn.ReadMsgUDPAddrPort(nil, control)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// No interface is named, so that the route stays the system's choice.
+		want := (&ipv6.ControlMessage{Src: net.ParseIP(row.ip)}).Marshal()
+		if row.ip != "::1" {
+			want = (&ipv4.ControlMessage{Src: net.ParseIP(row.ip)}).Marshal()
+		}
+		if got := source(control[:n]); !bytes.Equal(got, want) {
+			t.Errorf("%s, asked at %s: %x, want %x", row.listen, row.ip, got, want)
+		}
+	}
+	if control := source(nil); control != nil {
+		t.Errorf("of nothing: %x", control)
 	}
 }
 
@@ -211,10 +298,7 @@ func TestUDPLostDatagrams(t *testing.T) {
 // An answer that comes when the client has already asked again is an answer. The server answers the first datagram only
 // when it has the second.
 func TestUDPLateAnswer(t *testing.T) {
-	slow, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	slow := silentUDP(t)
 	var done sync.WaitGroup
 	defer done.Wait()
 	defer slow.Close()
@@ -252,11 +336,7 @@ func TestUDPFailures(t *testing.T) {
 	if _, err := nowhere.Send(t.Context(), []byte("x")); !errors.As(err, &dns) {
 		t.Errorf("no such name: %v", err)
 	}
-	deaf, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer deaf.Close()
+	deaf := silentUDP(t)
 	enough := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() {
