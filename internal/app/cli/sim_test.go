@@ -15,6 +15,7 @@ import (
 
 	"github.com/eddy-p2p/eddy/internal/app/plot"
 	"github.com/eddy-p2p/eddy/internal/sim/record"
+	"github.com/eddy-p2p/eddy/internal/sim/scenario"
 )
 
 // sameDigest implements "samedigest FILE FILE": whether two documents of sim run have the same digest.
@@ -98,5 +99,30 @@ func TestPeakMemory(t *testing.T) {
 func TestScenarioList(t *testing.T) {
 	if text := scenarioList(); !strings.Contains(text, "  course        the course's figure") || strings.Count(text, "\n") < 10 {
 		t.Error(text)
+	}
+}
+
+// The page about sim shows a scenario with every key: it has to be one, and to leave none out.
+func TestScenarioPage(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/sim.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```toml\n")
+	text, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("no TOML on the page")
+	}
+	sc, err := scenario.Parse("page", []byte(text), nil)
+	if err == nil {
+		err = sc.Validate()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range scenario.Keys() {
+		if !regexp.MustCompile(`(?m)(^|[ {])` + key + ` += `).MatchString(text) {
+			t.Errorf("the page lacks %s", key)
+		}
 	}
 }

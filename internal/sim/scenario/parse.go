@@ -3,6 +3,7 @@ package scenario
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -196,6 +197,18 @@ var keys = map[string]string{
 	"class":        "name, count, up, down, strategy, policy, degree, have, fail, [class.arrive], [class.leave]",
 	"class.arrive": "kind, at, within, rate, trace",
 	"class.leave":  "kind, stay, random",
+}
+
+// Keys lists the names of all keys, without their tables; a name that several tables have stands there once.
+func Keys() (names []string) {
+	for _, table := range []string{"", "server", "class", "class.arrive", "class.leave"} {
+		for name := range strings.SplitSeq(keys[table], ", ") {
+			if !strings.HasPrefix(name, "[") && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // knownKeys lists what may stand beside an unknown key.

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -233,4 +234,34 @@ func FuzzParse(f *testing.F) {
 			t.Fatal("ends before it starts")
 		}
 	})
+}
+
+// The lists of keys in messages are those that the file has.
+func TestKeys(t *testing.T) {
+	var walk func(table string, of reflect.Type)
+	walk = func(table string, of reflect.Type) {
+		var names []string
+		for i := range of.NumField() {
+			field := of.Field(i)
+			name, kind := field.Tag.Get("toml"), field.Type
+			sub := strings.TrimPrefix(table+"."+name, ".")
+			switch {
+			case kind.Kind() == reflect.Slice:
+				names = append(names, "[["+sub+"]]")
+				walk(sub, kind.Elem())
+			case keys[sub] != "":
+				names = append(names, "["+sub+"]")
+				walk(sub, kind)
+			default:
+				names = append(names, name)
+			}
+		}
+		if got := strings.Join(names, ", "); got != keys[table] {
+			t.Errorf("table %q has %s, listed are %s", table, got, keys[table])
+		}
+	}
+	walk("", reflect.TypeFor[file]())
+	if all := Keys(); len(all) < 25 || all[0] != "title" {
+		t.Errorf("keys %v", all)
+	}
 }
