@@ -80,7 +80,7 @@ func (s *swarm) nextTurn(p int32) (best int32, used int) {
 			}
 		}
 		used += int(f & open)
-		if s.canTake(p, q) && (best == none || l.turn < least) {
+		if (f&wide != 0 || s.canTake(p, q)) && (best == none || l.turn < least) {
 			best, least = int32(slot), l.turn
 		}
 	}
@@ -131,10 +131,11 @@ func (s *swarm) release(p, q, e int32) {
 
 // wantsOf reports whether q lacks a piece that p shows it and that is not on its way.
 func (s *swarm) wantsOf(p, q int32) bool {
-	have, want := s.haveRow(p), s.wantedRow(q)
+	want := s.wantedRow(q)
 	if s.known[p] == hides {
 		return s.passFit(s.passes[p], want)
 	}
+	have := s.haveRow(p)
 	for w := range want {
 		if have[w]&want[w] != 0 {
 			return true
@@ -196,7 +197,8 @@ func (s *swarm) choose(p, q int32, alone bool) int {
 			fit.Started = nil
 		}
 		fit.Random = s.count[q] < randomFirst && to.working+to.begun < randomFirst
-		s.countNeighbours(q)
+		// A seed that hides its pieces has an empty row.
+		s.view.Count(s.have, s.graph.peers(q), 0, s.fit)
 	}
 	return s.view.Best(&fit)
 }
@@ -218,21 +220,6 @@ func (s *swarm) strip(set []uint64) bool {
 
 // randomFirst is the number of pieces picked at random before rarest first, as in core/swarm.
 const randomFirst = 4
-
-// countNeighbours counts the pieces of q's neighbours as far as they are in s.fit.
-func (s *swarm) countNeighbours(q int32) {
-	seeds := 0
-	s.rows = s.rows[:0]
-	for _, r := range s.graph.peers(q) {
-		switch s.known[r] {
-		case hasSome:
-			s.rows = append(s.rows, r)
-		case hasAll:
-			seeds++
-		}
-	}
-	s.view.Count(s.have, s.rows, seeds, s.fit)
-}
 
 // begunRow returns the pieces of q of which a part is here, nil for none.
 func (s *swarm) begunRow(q int32) []uint64 {

@@ -29,6 +29,7 @@ const (
 	took                      // it sent us something
 	fast                      // it may ask for its allowed-fast pieces while choked
 	proven                    // a piece that it had from us was good: it trusts us with more than one at a time
+	wide                      // its download has no limit
 	tested                    // its first piece from us is asked for or on its way
 )
 
@@ -134,8 +135,8 @@ func extend[T any](s []T, n int) []T {
 	return append(s, make([]T, n)...)
 }
 
-// reserve makes room for n rows of the smallest size.
+// reserve makes room for n rows of the smallest size, and for some that outgrow it.
 func (g *graph) reserve(n int) {
-	n *= int(g.unit)
+	n = (n + n/16 + 1) * int(g.unit)
 	g.peer, g.bits, g.link = make([]int32, 0, n), make([]uint16, 0, n), make([]link, 0, n)
 }

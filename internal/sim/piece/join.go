@@ -92,6 +92,12 @@ func (s *swarm) meet(p, q int32) {
 		s.excite(a)
 	}
 	e := s.at(p, s.row[p].deg-1)
+	if s.peers[q].Down == 0 {
+		s.bits[e] |= wide
+	}
+	if s.peers[p].Down == 0 {
+		s.bits[s.reverse(e)] |= wide
+	}
 	s.allowFast(p, e)
 	s.allowFast(q, s.reverse(e))
 	for _, a := range [2]int32{p, q} {

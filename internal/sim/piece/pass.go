@@ -21,6 +21,7 @@ func (s *swarm) passJoin(p int32) {
 	}
 	g := &pass{unsent: make([]uint64, s.words), sent: make([]uint64, s.words), left: s.pieces}
 	copy(g.unsent, s.haveRow(p))
+	clear(s.haveRow(p))
 	s.passes[p] = g
 	s.hiding = append(s.hiding, p)
 	s.known[p] = hides
@@ -132,6 +133,10 @@ func (s *swarm) passEnd(p int32) {
 		return
 	}
 	delete(s.passes, p)
+	row := s.haveRow(p)
+	for i := range s.pieces {
+		row[i>>6] |= 1 << (i & 63)
+	}
 	for k, r := range s.hiding {
 		if r == p {
 			s.hiding = append(s.hiding[:k], s.hiding[k+1:]...)

@@ -70,7 +70,6 @@ type swarm struct {
 	view   *pick.Sliced
 	fit    []uint64
 	begun  []uint64
-	rows   []int32
 	list   []choke.Candidate
 }
 
@@ -111,7 +110,7 @@ const (
 	hasNothing uint8 = iota
 	hasSome
 	hasAll
-	hides // everything: it hands its pieces out
+	hides // everything: it hands its pieces out, and its row in have is empty meanwhile
 )
 
 func newSwarm(sc *scenario.Scenario, peers []scenario.Peer, rec *record.Recorder) (*swarm, error) {
