@@ -48,7 +48,8 @@ var boundCases = []struct {
 	{name: "A 10 peers, 256 KiB, shaped by links", limit: 1.1, size: 64 * mib, piece: 256 * kib, server: 4 * mib, classes: equal(10, 2*mib), latency: wan, link: true},
 	{name: "B 20 peers, 256 KiB", limit: 1.05, size: 64 * mib, piece: 256 * kib, server: 4 * mib, classes: equal(20, 2*mib), latency: wan},
 	{name: "B 20 peers, 1 MiB", limit: 1.12, size: 64 * mib, piece: mib, server: 4 * mib, classes: equal(20, 2*mib), latency: wan},
-	{name: "C 1 peer", limit: 1.04, size: 32 * mib, piece: 256 * kib, server: 10 * mib, classes: equal(1, mib), latency: wan},
+	// The connection takes a round trip to be set up, which package swarm's test leaves out.
+	{name: "C 1 peer", limit: 1.045, size: 32 * mib, piece: 256 * kib, server: 10 * mib, classes: equal(1, mib), latency: wan},
 	{name: "C 5 peers", limit: 1.05, size: 32 * mib, piece: 256 * kib, server: 10 * mib, classes: equal(5, mib), latency: wan},
 	{name: "C 10 peers", limit: 1.05, size: 32 * mib, piece: 256 * kib, server: 10 * mib, classes: equal(10, mib), latency: wan},
 	{name: "C 20 peers", limit: 1.06, size: 32 * mib, piece: 256 * kib, server: 10 * mib, classes: equal(20, mib), latency: wan},

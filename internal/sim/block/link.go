@@ -7,7 +7,8 @@ import (
 	"github.com/eddy-p2p/eddy/metainfo"
 )
 
-// What drive/peer and drive/netx have between a Swarm and the wire.
+// What drive/peer and drive/netx have between a Swarm and the wire. What a kernel holds beyond the unsent bytes, handed to the
+// queue before the shaper, is not modelled: TCP Small Queues keep it to a millisecond or two packets.
 const (
 	batchBlocks  = 16        // blocks and ordered messages in one write; Sent is reported when a write returns
 	notSentLowat = 256 << 10 // bytes that a socket takes before a write waits (TCP_NOTSENT_LOWAT)
