@@ -31,6 +31,7 @@ type labCommand struct {
 	repeat           int
 	client           string
 	shaping          string
+	arch             string
 	plot, keep       string
 }
 
@@ -54,6 +55,7 @@ func newLab(inv *invocation) *cobra.Command {
 	f.IntVar(&l.repeat, "repeat", lab.DefaultRepeat, "measure each swarm `N` times; the median counts")
 	choiceVar(f, &l.client, "client", "the client to measure", lab.ClientNames()...)
 	choiceVar(f, &l.shaping, "shaping", "what keeps all to their rates: links of network namespaces, the clients themselves, or what is possible", "auto", string(lab.NetNS), string(lab.Internal))
+	choiceVar(f, &l.arch, "arch", "measure one architecture only", "both", string(lab.ClientServer), string(lab.P2P))
 	f.StringVar(&l.plot, "plot", "", "draw the times over the number of receivers to `FILE`.svg or .png")
 	f.StringVar(&l.keep, "keep", "", "write what the members of each swarm print to files in `DIR`")
 	setHelp(cmd, `
@@ -129,6 +131,9 @@ func (l *labCommand) run(ctx context.Context) error {
 	config := lab.Config{
 		Peers: l.peers, Size: int64(l.size), PieceLength: int64(l.pieceSize), Server: int64(l.server), Up: int64(l.up), Down: int64(l.down),
 		Repeat: l.repeat, Client: l.client, Executable: exe, Keep: l.keep, Progress: l.tell,
+	}
+	if l.arch != "both" {
+		config.Archs = []lab.Arch{lab.Arch(l.arch)}
 	}
 	if l.shaping != "auto" {
 		config.Shaping = lab.Shaping(l.shaping)

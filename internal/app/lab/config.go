@@ -6,7 +6,8 @@ import (
 
 // Config says what a lab measures. Rates are bytes/s of payload, sizes are bytes.
 type Config struct {
-	Peers       []int // how many receivers, two rows of each
+	Peers       []int  // how many receivers, a row of each for every architecture
+	Archs       []Arch // what to measure; nil = both
 	Size        int64
 	PieceLength int64 // 0 = what eddy chooses
 	Server      int64 // the server's upload

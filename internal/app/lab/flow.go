@@ -57,30 +57,55 @@ func (m *meter) rate() float64 {
 }
 
 // calibrate measures what the links carry: one long flow over each, all at once, from all machines to the hub, and where
-// downloads are shaped from the hub to all machines.
+// downloads are shaped from the hub to all machines. A machine that is busy with other things makes a flow slower, never faster:
+// so the best of some rounds counts, and one suffices when it shows what was asked for.
 func (l *Lab) calibrate(ctx context.Context) error {
-	net := l.net
-	l.step(Step{What: fmt.Sprintf("calibrating %d links", len(net.peers)), Expected: calibrateWarm + calibrateFor})
-	up, err := l.measureLinks(ctx, net, flowSend)
-	if err != nil {
-		return err
-	}
-	for i := range net.peers {
-		net.peers[i].up.measured = up[net.peers[i].addr]
-	}
-	if l.cfg.Down == 0 {
-		l.checkLinks()
-		return nil
-	}
-	down, err := l.measureLinks(ctx, net, flowReceive)
-	if err != nil {
-		return err
-	}
-	for i := range net.peers[1:] {
-		m := &net.peers[1+i]
-		m.down.measured = down[m.addr]
+	for round := range calibrateRounds {
+		text := fmt.Sprintf("calibrating %d links", len(l.net.peers))
+		if round > 0 {
+			text += ", once more"
+		}
+		l.step(Step{What: text, Expected: calibrateWarm + calibrateFor})
+		if err := l.calibrateOnce(ctx); err != nil {
+			return err
+		}
+		if worst, _, _ := l.worstLink(); worst >= calibrated {
+			break
+		}
 	}
 	l.checkLinks()
+	return nil
+}
+
+const (
+	// calibrateRounds is how often a calibration is tried.
+	calibrateRounds = 3
+
+	// calibrated is the share of what was asked for that the worst link has to show to be believed at once.
+	calibrated = 0.998
+)
+
+// calibrateOnce is one round of a calibration.
+func (l *Lab) calibrateOnce(ctx context.Context) error {
+	up, err := l.measureLinks(ctx, l.net, flowSend)
+	if err != nil {
+		return err
+	}
+	for i := range l.net.peers {
+		m := &l.net.peers[i]
+		m.up.measured = max(m.up.measured, up[m.addr])
+	}
+	if l.cfg.Down == 0 {
+		return nil
+	}
+	down, err := l.measureLinks(ctx, l.net, flowReceive)
+	if err != nil {
+		return err
+	}
+	for i := range l.net.peers[1:] {
+		m := &l.net.peers[1+i]
+		m.down.measured = max(m.down.measured, down[m.addr])
+	}
 	return nil
 }
 

@@ -53,6 +53,9 @@ func Run(ctx context.Context, cfg Config) (result *Result, err error) {
 	if l.cfg.Repeat == 0 {
 		l.cfg.Repeat = DefaultRepeat
 	}
+	if l.cfg.Archs == nil {
+		l.cfg.Archs = []Arch{ClientServer, P2P}
+	}
 	if l.client, err = findClient(cfg.Client); err != nil {
 		return nil, err
 	}
@@ -99,6 +102,9 @@ func (l *Lab) prepare(ctx context.Context) (err error) {
 	}
 	if err := l.makeTorrent(ctx); err != nil {
 		return err
+	}
+	if !slices.Contains(l.cfg.Archs, P2P) {
+		return nil
 	}
 	return l.introduce(ctx)
 }

@@ -22,7 +22,7 @@ type plan struct {
 func (l *Lab) plans() []plan {
 	var all []plan
 	for _, n := range l.cfg.Peers {
-		for _, arch := range []Arch{ClientServer, P2P} {
+		for _, arch := range l.cfg.Archs {
 			p := plan{arch: arch, peers: n, repeats: 1, least: seconds(l.bound(arch, n).Seconds)}
 			if arch == P2P {
 				p.repeats = l.cfg.Repeat // swarms vary by chance; a download hardly does

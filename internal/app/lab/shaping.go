@@ -1,9 +1,9 @@
 package lab
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"os/exec"
 )
 
@@ -56,19 +56,23 @@ const (
 	busyShare = 0.90
 )
 
-// checkLinks warns of links that carry less than was asked for: the machine cannot do it.
-func (l *Lab) checkLinks() {
-	var asked, carried float64
-	worst := 1.0
+// worstLink is the least share of what a link was asked for that it was seen to carry, and the sums of both over all links.
+func (l *Lab) worstLink() (worst, asked, carried float64) {
+	worst = math.Inf(1)
 	for _, m := range l.net.peers {
 		for _, link := range []rates{m.up, m.down} {
 			if link.asked > 0 {
 				asked, carried = asked+link.asked, carried+link.measured
-				worst = cmp.Or(min(worst, link.measured/link.asked), worst)
+				worst = min(worst, link.measured/link.asked)
 			}
 		}
 	}
-	if worst < closeTo {
+	return worst, asked, carried
+}
+
+// checkLinks warns of links that carry less than was asked for: the machine cannot do it.
+func (l *Lab) checkLinks() {
+	if worst, asked, carried := l.worstLink(); worst < closeTo {
 		l.warn("the links carry %.1f MB/s of the %.1f MB/s asked for, the worst %.0f %%: that is more than this machine can do now; the bounds use what was measured",
 			carried/1e6, asked/1e6, 100*worst)
 	}
