@@ -10,6 +10,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/eddy-p2p/eddy/internal/format/units"
 )
 
 // Defaults of the clients.
@@ -72,7 +74,7 @@ func (c *UDPClient) ask(ctx context.Context, conns []net.Conn, sentence []byte) 
 			return UDPAnswer{}, err
 		}
 	}
-	return UDPAnswer{}, fmt.Errorf("%w to %d datagrams", ErrNoAnswer, c.Retries+1)
+	return UDPAnswer{}, fmt.Errorf("%w to %s", ErrNoAnswer, units.Plural(c.Retries+1, "datagram"))
 }
 
 // dial returns a socket for each address of the server, and the last error. Connecting a UDP socket sends nothing: it fixes the
