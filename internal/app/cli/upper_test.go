@@ -162,3 +162,27 @@ func TestChapterClients(t *testing.T) {
 		})
 	}
 }
+
+// A greeting or a reply that cannot be written is a failure.
+func TestUpperOutputThatFails(t *testing.T) {
+	reader, broken, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broken.Close()
+	reader.Close()
+	for _, transport := range []string{"--udp", "--tcp"} {
+		server := "127.0.0.1:" + serveUpper(t, transport)
+		for _, args := range [][]string{
+			{"upper", "serve", transport, "--listen", "127.0.0.1:0"},
+			{"upper", "send", transport, server},
+			{"upper", "send", transport, server, "--json"},
+		} {
+			var stderr bytes.Buffer
+			code := Run(t.Context(), Stdio{Args: args, In: strings.NewReader("x\n"), Out: broken, Err: &stderr})
+			if code != exitFailed || !strings.Contains(stderr.String(), "stdout: ") || !strings.Contains(stderr.String(), "broken pipe") {
+				t.Errorf("%v: code %d, %s", args, code, &stderr)
+			}
+		}
+	}
+}
