@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +35,10 @@ type labCommand struct {
 	shaping          string
 	arch             string
 	plot, keep       string
+
+	mu    sync.Mutex // guards what follows: the progress is looked at from another goroutine
+	step  lab.Step   // that goes on
+	since time.Time
 }
 
 func newLab(inv *invocation) *cobra.Command {
@@ -138,7 +144,9 @@ func (l *labCommand) run(ctx context.Context) error {
 	if l.shaping != "auto" {
 		config.Shaping = lab.Shaping(l.shaping)
 	}
+	stop := l.inv.follow(l.look, nil)
 	result, err := lab.Run(ctx, config)
+	stop()
 	if err != nil {
 		return l.failure(ctx, err)
 	}
@@ -169,34 +177,64 @@ func (l *labCommand) failure(ctx context.Context, err error) error {
 	return f
 }
 
-// tell shows a step on stderr.
+// tell shows a step on stderr: warnings, and the beginning and end of each run.
 func (l *labCommand) tell(s lab.Step) {
-	if l.inv.global.progress == "none" && s.Warning == "" {
+	if s.Warning != "" {
+		l.inv.log.Warn(s.Warning)
 		return
 	}
-	arch := map[lab.Arch]string{lab.ClientServer: "client-server", lab.P2P: "peer-to-peer"}[s.Arch]
+	l.mu.Lock()
+	l.step, l.since = s, time.Now()
+	l.mu.Unlock()
+	if l.inv.global.progress == "none" {
+		return
+	}
 	switch {
-	case s.Warning != "":
-		l.inv.log.Warn(s.Warning)
+	case s.Measured > 0:
+		l.inv.say(fmt.Sprintf("%s: %s, %.3f of the minimum", about(s), units.FormatDuration(s.Measured), s.Measured.Seconds()/s.Expected.Seconds()))
+	case s.Arch != "" && s.What == "":
+		l.inv.say(fmt.Sprintf("%s: at least %s (with all that follow %s)", about(s), units.FormatDuration(s.Expected), units.FormatDuration(s.Left)))
 	case s.Arch == "":
 		l.inv.say(s.What)
-	case s.What != "":
-		l.inv.say(fmt.Sprintf("%s, %s: %s", arch, units.Plural(s.Peers, "receiver"), s.What))
-	case s.Measured == 0:
-		l.inv.say(fmt.Sprintf("%s, %s%s: at least %s (all the rest: %s)", arch, units.Plural(s.Peers, "receiver"), runOf(s),
-			units.FormatDuration(s.Expected), units.FormatDuration(s.Left)))
-	default:
-		l.inv.say(fmt.Sprintf("%s, %s%s: %s, %.3f of the minimum", arch, units.Plural(s.Peers, "receiver"), runOf(s),
-			units.FormatDuration(s.Measured), s.Measured.Seconds()/s.Expected.Seconds()))
 	}
 }
 
-func runOf(s lab.Step) string {
-	if s.Repeats < 2 {
-		return ""
+// look is the step that goes on.
+func (l *labCommand) look() view {
+	l.mu.Lock()
+	s, since := l.step, l.since
+	l.mu.Unlock()
+	if s.What == "" && s.Arch == "" {
+		return view{label: "lab", parts: []string{"preparing"}}
 	}
-	return fmt.Sprintf(", run %d of %d", s.Repeat, s.Repeats)
+	elapsed := units.FormatDuration(time.Since(since).Truncate(time.Second))
+	v := view{label: about(s), parts: []string{elapsed}}
+	if s.Expected > 0 {
+		v.parts[0] += " of at least " + units.FormatDuration(s.Expected)
+	}
+	if s.Left > 0 {
+		v.parts = append(v.parts, "with all that follow "+units.FormatDuration(s.Left))
+	}
+	return v
 }
+
+// about names what a step is part of.
+func about(s lab.Step) string {
+	if s.Arch == "" {
+		return s.What
+	}
+	text := labArchs[s.Arch] + ", " + units.Plural(s.Peers, "receiver")
+	if s.Repeats > 1 {
+		text += fmt.Sprintf(", run %d of %d", s.Repeat, s.Repeats)
+	}
+	if s.What != "" {
+		text += ", " + s.What
+	}
+	return text
+}
+
+// labArchs is how people call the architectures.
+var labArchs = map[lab.Arch]string{lab.ClientServer: "client-server", lab.P2P: "peer-to-peer"}
 
 // print writes the table for people.
 func (l *labCommand) print(r *lab.Result) error {
@@ -207,7 +245,7 @@ func (l *labCommand) print(r *lab.Result) error {
 		if row.Sim != nil {
 			simulated = formatSeconds(*row.Sim)
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%.3f\t\n", row.Peers, strings.ReplaceAll(string(row.Arch), "_", "-"),
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%.3f\t\n", row.Peers, labArchs[row.Arch],
 			formatSeconds(row.Bound), row.Limit, simulated, formatSeconds(row.Measured), row.Ratio)
 	}
 	if err := w.Flush(); err != nil {

@@ -55,7 +55,7 @@ func (g *gate) fail(err error) {
 	})
 }
 
-// watch fails the run when a member ends before it should. One that mayEnd is done when it ends without an errog.
+// watch fails the run when a member ends before it should. One that mayEnd is done when it ends without an error.
 func (g *gate) watch(p *process, mayEnd bool) {
 	go func() {
 		<-p.ended
@@ -92,8 +92,8 @@ const (
 	// settle is how long they stand there together, so that the start of many processes does not become part of the time.
 	settle = time.Second
 
-	// patience is how many times the bound, besides a minute, a run may take.
-	patience = 20
+	// patience is how many times the time of plain downloads, besides a minute, a run may take.
+	patience = 5
 )
 
 // measure waits until all receivers stand at the gate, opens it and waits until all are complete.

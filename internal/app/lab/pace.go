@@ -15,14 +15,20 @@ type pacer struct {
 	free time.Time // when what was let through so far is paid for
 }
 
-// paceUnit is the most that is let through at once.
-const paceUnit = 16 << 10
+const (
+	// paceUnit is the most that is let through at once.
+	paceUnit = 16 << 10
 
-// pay waits until n bytes more may pass at a moment, which it returns. What was not used before is lost but for one unit.
+	// paceSlack is how far a connection may lag behind its rate and still catch up: a sleeping process is woken late on a
+	// machine that has much to do, and that must not make the rate another.
+	paceSlack = 50 * time.Millisecond
+)
+
+// pay returns the moment at which n bytes more may pass. What was not used before is lost, but for the slack.
 func (p *pacer) pay(now time.Time, n int) (until time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if earliest := now.Add(-p.cost(paceUnit)); p.free.Before(earliest) {
+	if earliest := now.Add(-paceSlack); p.free.Before(earliest) {
 		p.free = earliest
 	}
 	p.free = p.free.Add(p.cost(n))

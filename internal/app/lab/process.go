@@ -136,10 +136,11 @@ func (p *process) wait(ctx context.Context) error {
 	return nil
 }
 
-// processes are the children that run.
+// processes are the children. Safe for concurrent use.
 type processes struct {
-	mu   sync.Mutex
-	live map[*process]bool
+	mu    sync.Mutex
+	live  map[*process]bool
+	spent time.Duration // processor time of those that have ended
 }
 
 func (s *processes) add(p *process) {
@@ -155,6 +156,9 @@ func (s *processes) remove(p *process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.live, p)
+	if end := p.cmd.ProcessState; end != nil {
+		s.spent += end.UserTime() + end.SystemTime()
+	}
 }
 
 // killAll ends all children at once.
@@ -177,7 +181,7 @@ func (s *processes) killAll() {
 func (s *processes) cpu() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var sum time.Duration
+	sum := s.spent
 	for p := range s.live {
 		sum += processTime(p.cmd.Process.Pid)
 	}
