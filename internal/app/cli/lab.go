@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -130,7 +131,7 @@ func (l *labCommand) run(ctx context.Context) error {
 	if err := l.check(); err != nil {
 		return err
 	}
-	exe, err := os.Executable()
+	exe, err := thisProgram()
 	if err != nil {
 		return fail("finding the program of", "eddy", err)
 	}
@@ -159,6 +160,16 @@ func (l *labCommand) run(ctx context.Context) error {
 		return l.inv.events.document(result)
 	}
 	return l.print(result)
+}
+
+// thisProgram is a path to the program that runs: the very file, even where another was built at its place meanwhile.
+func thisProgram() (string, error) {
+	if running := fmt.Sprintf("/proc/%d/exe", os.Getpid()); runtime.GOOS == "linux" {
+		if _, err := os.Stat(running); err == nil {
+			return running, nil
+		}
+	}
+	return os.Executable()
 }
 
 // failure tells why nothing was measured.

@@ -91,7 +91,7 @@ var eddyClient = client{
 		if p.down > 0 && !p.server {
 			args = append(args, "--limit-down", strconv.FormatInt(p.down, 10))
 		}
-		return exec.Command(p.exe, args...), nil
+		return eddyCommand(p.exe, args...), nil
 	},
 	complete: func(line []byte) bool {
 		var event struct {
@@ -99,6 +99,13 @@ var eddyClient = client{
 		}
 		return json.Unmarshal(line, &event) == nil && event.Type == "complete"
 	},
+}
+
+// eddyCommand runs this program under its name: the path that it is started by may be another.
+func eddyCommand(path string, args ...string) *exec.Cmd {
+	cmd := exec.Command(path, args...)
+	cmd.Args[0] = "eddy"
+	return cmd
 }
 
 // missingProgram returns a client's missing function for a program that has to be in the PATH.

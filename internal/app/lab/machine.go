@@ -193,8 +193,8 @@ func (l *Lab) role(m *machine, limit float64, args ...string) *exec.Cmd {
 	if m.ns == nil && limit > 0 {
 		args = append(args, "--limit", strconv.FormatInt(int64(limit), 10))
 	}
-	cmd := exec.Command(l.cfg.Executable, args...)
-	cmd.Env = cleanEnvironment()
+	cmd := eddyCommand(l.cfg.Executable, args...)
+	cmd.Env = append(cleanEnvironment(), "XDG_CONFIG_HOME="+l.scratch.dir)
 	return cmd
 }
 
