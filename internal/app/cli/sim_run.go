@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/eddy-p2p/eddy/internal/app/plot"
 	"github.com/eddy-p2p/eddy/internal/format/units"
@@ -51,7 +52,12 @@ with eddy:
 Flags override what the scenario says; --up and --down hold for all its classes, and --peers scales them.
 The same scenario and seed give the same digest on any machine. A run that was cut off by the scenario's end is no failure: the
 result says how many peers are complete.`, exitOK, exitFailed, exitUsage, exitNotFound, exitDisk, exitInterrupted)
-	f := cmd.Flags()
+	r.defineAll(cmd.Flags())
+	return cmd
+}
+
+// defineAll adds the flags of run: those of the swarm, and its own.
+func (r *simRun) defineAll(f *pflag.FlagSet) {
 	r.define(f)
 	f.IntVar(&r.peers, "peers", 0, "how many come, the server not counted")
 	f.Var(&r.pieceSize, "piece-size", "bytes of a piece (default: as eddy create chooses)")
@@ -61,7 +67,6 @@ result says how many peers are complete.`, exitOK, exitFailed, exitUsage, exitNo
 	f.StringVar(&r.plot, "plot", "", "draw completion, availability, upload use and who unchokes whom into `FILE.svg|png`")
 	f.StringVar(&r.trace, "trace", "", "write each event as a line into `FILE` (engine only)")
 	f.BoolVar(&r.story, "story", false, "tell in words how two peers become partners (--scenario alice)")
-	return cmd
 }
 
 // scenarioList is the part of help that lists what ships.

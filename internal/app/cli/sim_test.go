@@ -11,9 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
 
 	"github.com/eddy-p2p/eddy/internal/app/plot"
+	"github.com/eddy-p2p/eddy/internal/core/policy"
 	"github.com/eddy-p2p/eddy/internal/sim/record"
 	"github.com/eddy-p2p/eddy/internal/sim/scenario"
 )
@@ -124,5 +127,49 @@ func TestScenarioPage(t *testing.T) {
 		if !regexp.MustCompile(`(?m)(^|[ {])` + key + ` += `).MatchString(text) {
 			t.Errorf("the page lacks %s", key)
 		}
+	}
+}
+
+// Every flag reaches its field, beside a scenario as well as alone; what is not given stays as it is.
+func TestSimFlags(t *testing.T) {
+	made := func(args ...string) *scenario.Scenario {
+		r := &simRun{inv: newInvocation(Stdio{})}
+		cmd := &cobra.Command{}
+		r.defineAll(cmd.Flags())
+		if err := cmd.Flags().Parse(args); err != nil {
+			t.Fatal(err)
+		}
+		sc, err := r.scenarioOf(cmd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sc
+	}
+	all := []string{"--peers", "30", "--size", "1MiB", "--piece-size", "16KiB", "--server", "7", "--up", "5", "--down", "6", "--degree", "9", "--slots", "3",
+		"--policy", "classic", "--latency", "3ms", "--seed", "4"}
+	for _, sc := range []*scenario.Scenario{made(all...), made(append(all, "--scenario", "classes")...)} {
+		peers := 0
+		for _, c := range sc.Classes {
+			peers += c.Count
+			if c.Up != 5 || c.Down != 6 {
+				t.Errorf("%s: class %+v", sc.Name, c)
+			}
+		}
+		if peers != 30 || sc.Size != 1<<20 || sc.PieceLength != 16<<10 || sc.Server.Up != 7 || sc.Degree != 9 || sc.Slots != 3 ||
+			sc.PolicyOf(0).Name != "classic" || sc.Latency != 3*time.Millisecond || sc.Seed != 4 {
+			t.Errorf("%+v", sc)
+		}
+	}
+	plain, flags := made("--scenario", "free-riders"), made("--peers", "3", "--size", "64MiB", "--server", "1", "--up", "1")
+	want, err := scenario.Load("free-riders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	byName := cmp.Comparer(func(a, b policy.Policy) bool { return a.Name == b.Name })
+	if diff := cmp.Diff(want, plain, byName); diff != "" {
+		t.Errorf("a scenario alone: %s", diff)
+	}
+	if flags.Latency != defaultLatency || flags.Seed != 1 || flags.PieceLength == 0 || flags.PolicyOf(0).Name != "tit-for-tat" {
+		t.Errorf("the defaults: %+v", flags)
 	}
 }

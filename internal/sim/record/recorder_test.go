@@ -161,8 +161,14 @@ func history(t *rapid.T, r *Recorder, o *oracle) {
 			}
 		case 3:
 			if k := rapid.IntRange(0, o.sc.Pieces()-1).Draw(t, "piece"); here[a] && a >= o.sc.Servers() && !got[a][k] {
-				got[a][k] = true
-				say(event{what: "got", a: a, b: k})
+				// Now and then all that is missing comes at once, so that runs have completions.
+				whole := rapid.IntRange(0, 3).Draw(t, "whole") == 0
+				for i := range got[a] {
+					if !got[a][i] && whole || i == k {
+						got[a][i] = true
+						say(event{what: "got", a: a, b: i})
+					}
+				}
 				if !slices.Contains(got[a], false) {
 					say(event{what: "done", a: a})
 				}
@@ -173,7 +179,7 @@ func history(t *rapid.T, r *Recorder, o *oracle) {
 				say(event{what: "choke", a: a, b: b, on: open[link]})
 			}
 		case 5:
-			if here[a] && rapid.IntRange(0, 9).Draw(t, "leaves") == 0 {
+			if here[a] && rapid.IntRange(0, 9).Draw(t, "leaves") < 3 {
 				for i := range n { // in order: a recorder hears of all before Left
 					for _, link := range [][2]int{{a, i}, {i, a}} {
 						if open[link] {

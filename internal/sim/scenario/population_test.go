@@ -85,6 +85,18 @@ func TestProcesses(t *testing.T) {
 	if got := mean(func(p Peer) float64 { s := p.Arrive.Seconds(); return s * s }, crowd); math.Abs(got-200) > 15 {
 		t.Errorf("flash crowd: mean square %.1f, want 200", got)
 	}
+	var gaps []Peer
+	for i, p := range base(Class{Arrive: Arrival{Kind: Poisson, Rate: 0.1}}) {
+		if i%2 == 1 {
+			p.Arrive -= gaps[len(gaps)-1].Arrive
+			gaps[len(gaps)-1] = p
+			continue
+		}
+		gaps = append(gaps, p)
+	}
+	if got := mean(func(p Peer) float64 { s := p.Arrive.Seconds(); return s * s }, gaps); math.Abs(got-200) > 15 {
+		t.Errorf("poisson: mean square of the gaps %.1f, want 200", got)
+	}
 	open := &Scenario{Size: 1, PieceLength: 1, Until: 1000 * time.Second, Classes: []Class{{Arrive: Arrival{Kind: Poisson, Rate: 5}}}}
 	if got := len(open.Population()) - 1; got < 4750 || got > 5250 {
 		t.Errorf("%d arrivals of an open process, want about 5000", got)

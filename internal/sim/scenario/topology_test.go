@@ -104,3 +104,27 @@ func TestTopologySmallSwarmsAreMeshes(t *testing.T) {
 		t.Errorf("%d connections, want all %d", edges, want)
 	}
 }
+
+// Who knows everybody is known by everybody who comes at the same instant, whoever of the two is first.
+func TestTopologyOfMixedDegrees(t *testing.T) {
+	sc := &Scenario{Size: 1, PieceLength: 1, Seed: 1, Degree: 6, Classes: []Class{{Count: 30}, {Count: 30}}}
+	peers := sc.Population()
+	for i := range peers {
+		if peers[i].Class == 1 {
+			peers[i].Degree = 0
+		}
+	}
+	top, linked := NewTopology(sc, peers), map[[2]int]bool{}
+	for i := 1; i < len(peers); i++ {
+		for _, j := range top.Join(i) {
+			linked[[2]int{i, int(j)}], linked[[2]int{int(j), i}] = true, true
+		}
+	}
+	for i := 1; i < len(peers); i++ {
+		for j := range peers {
+			if i != j && peers[i].Degree == 0 && !linked[[2]int{i, j}] {
+				t.Errorf("peer %d knows everybody, but not %d", i, j)
+			}
+		}
+	}
+}
