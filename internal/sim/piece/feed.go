@@ -246,7 +246,7 @@ func (s *swarm) help(p int32) bool {
 		if f&(open|proven) != open|proven || s.link[e].x != none || s.link[e].since > ready || s.known[p] == hides {
 			continue
 		}
-		if q := s.peer[e]; s.node[q].downFree > 0 {
+		if q := s.peer[e]; s.canTake(p, q) {
 			s.offer(p, q, int32(slot), &best)
 		}
 	}
