@@ -15,7 +15,6 @@ const (
 	streamArrival  = 1 << 40 // + class
 	streamTopology = 2 << 40 // + peer
 	streamRefill   = 3 << 40
-	streamHave     = 4 << 40 // + peer
 )
 
 // MaxPeers is the largest population: indices are int32, and memory is finite.
@@ -160,15 +159,3 @@ func scaled(by float64, d time.Duration) time.Duration { return later(0, by*d.Se
 
 // orForever reads 0 as never.
 func orForever(d time.Duration) time.Duration { return cmp.Or(d, Forever) }
-
-// Initial returns the pieces that peer i of a population has when it comes, ascending: its share of all, drawn at random, never all.
-func (sc *Scenario) Initial(i int, p *Peer) []int {
-	n := sc.Pieces()
-	k := int(p.Have * float64(n))
-	if k <= 0 || p.Class < 0 {
-		return nil
-	}
-	pieces := rand.New(rand.NewPCG(sc.Seed, streamHave+uint64(i))).Perm(n)[:min(k, n-1)]
-	slices.Sort(pieces)
-	return pieces
-}

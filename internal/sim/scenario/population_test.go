@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"math"
-	"slices"
 	"testing"
 	"time"
 
@@ -114,18 +113,6 @@ func TestTiesAreMixed(t *testing.T) {
 	}
 	if first < 200 || first > 300 {
 		t.Errorf("%d of the first 500 are of the first class", first)
-	}
-}
-
-func TestInitial(t *testing.T) {
-	sc := &Scenario{Size: 100, PieceLength: 1, Seed: 1}
-	p := Peer{Have: 0.3}
-	a, b := sc.Initial(1, &p), sc.Initial(2, &p)
-	if len(a) != 30 || !slices.IsSorted(a) || len(slices.Compact(slices.Clone(a))) != 30 || slices.Equal(a, b) {
-		t.Errorf("peer 1 %v, peer 2 %v", a, b)
-	}
-	if all := sc.Initial(1, &Peer{Have: 0.999999999}); len(all) != 99 {
-		t.Errorf("%d pieces of a peer that is not complete", len(all))
 	}
 }
 
