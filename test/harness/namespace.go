@@ -73,7 +73,7 @@ func enter() {
 	bin := os.Getenv(binaryEnv)
 	if bin == "" {
 		bin = filepath.Join(dir, "eddy")
-		if err := build(bin); err != nil {
+		if err := Build(bin); err != nil {
 			os.RemoveAll(dir)
 			fatal("%v", err)
 		}
@@ -109,8 +109,8 @@ func loopback() error {
 	return nil
 }
 
-// build makes the binary under test from this module.
-func build(out string) error {
+// Build makes the binary under test from this module.
+func Build(out string) error {
 	root, err := ModuleRoot()
 	if err != nil {
 		return err
