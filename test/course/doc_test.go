@@ -11,8 +11,9 @@
 //
 // After a change of the code that changes figures:
 //
-//	go test ./test/course -update          rewrites the outputs and figures that no longer hold
-//	go test ./test/course -update -lab     also measures
+//	go test -count=1 ./test/course -update        rewrites the outputs and figures that no longer hold
+//	go test -count=1 ./test/course -update -lab   also measures
 //
-// Sentences are left to people: the test then names the bold numbers that no output backs.
+// Sentences are left to people: the test then names the bold numbers that no output backs. (-count=1, since go test does not know that
+// the binary depends on all the rest.)
 package course
