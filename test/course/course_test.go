@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"io"
-	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -219,7 +218,7 @@ func run(t *testing.T, dir string, blocks []*block) {
 	}
 	// Background processes may hold the pipe; each has ended when it is at its end.
 	all, err := io.ReadAll(out)
-	if waiting := cmd.Wait(); err != nil && !errors.Is(err, fs.ErrClosed) || waiting != nil {
+	if waiting := cmd.Wait(); err != nil || waiting != nil {
 		t.Errorf("the shell: %v, %v, %v", err, waiting, context.Cause(ctx))
 	}
 	outputs := strings.Split(string(all), mark)

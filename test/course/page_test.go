@@ -116,7 +116,7 @@ func (p *page) text() string {
 		out = append(out, p.lines[next:b.line]...)
 		for _, c := range b.cmds {
 			output := c.output
-			if c.ran && !b.holds(c) {
+			if c.ran && (!b.holds(c) || b.kind == "lab") { // whose figure is a new one as well
 				output = c.got
 			}
 			out = append(out, strings.Split("$ "+c.text, "\n")...)
