@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 
+	"github.com/eddy-p2p/eddy/internal/core/policy"
 	"github.com/eddy-p2p/eddy/internal/drive/engine"
 	"github.com/eddy-p2p/eddy/internal/drive/netx"
 	"github.com/eddy-p2p/eddy/metainfo"
@@ -23,16 +24,22 @@ type Config struct {
 	UploadLimit   int64        // bytes/s of content, all torrents together; 0 = none
 	DownloadLimit int64        // bytes/s of content, all torrents together; 0 = none
 	MaxPeers      int          // connections a torrent; 0 = 200
+	Policy        string       // by what peers are served: "" or "tit-for-tat", or "cooperative" where equal machines trust each other
 	Logger        *slog.Logger // nil = none
 }
 
 // Client takes part in swarms. Its methods may be called from any goroutine.
 type Client struct {
 	engine *engine.Engine
+	policy policy.Policy
 }
 
 // NewClient binds the listen socket and starts nothing: Run does.
 func NewClient(cfg Config) (*Client, error) {
+	decides, err := policy.Named(cfg.Policy)
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
 	e, err := engine.New(engine.Config{
 		Listen: cfg.Listen, UploadLimit: cfg.UploadLimit, DownloadLimit: cfg.DownloadLimit, MaxPeers: cfg.MaxPeers,
 		StateDir: cfg.StateDir, Logger: cfg.Logger, ClientName: "eddy/" + Version,
@@ -40,7 +47,7 @@ func NewClient(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{e}, nil
+	return &Client{e, decides}, nil
 }
 
 // Run runs the client and its torrents until ctx is done. It then announces their leave, which takes at most 3 s, writes
@@ -88,6 +95,7 @@ func (c *Client) Add(opts TorrentOptions) (*Torrent, error) {
 	if err != nil {
 		return nil, err
 	}
+	spec.Policy = c.policy
 	t, err := c.engine.Add(spec)
 	if err != nil {
 		return nil, err

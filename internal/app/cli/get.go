@@ -106,6 +106,7 @@ func (g *get) defineFlags(cmd *cobra.Command) {
 	f.Var(&g.trackers, "tracker", "also ask the tracker at `URL`; may be repeated")
 	f.Var(&g.limitDown, "limit-down", "download at most this fast")
 	f.Var(&g.limitUp, "limit-up", "upload at most this fast")
+	g.definePolicy(f)
 	f.Var(&g.stallTimeout, "stall-timeout", "give up, with code 5, after this long without progress (default never)")
 	f.StringVar(&g.listen, "listen", "", "`IP:PORT` for peers; an explicit IP is also where connections come from (default any port)")
 	f.StringVar(&g.onComplete, "on-complete", "", "shell command `CMD` to run when complete")

@@ -33,7 +33,7 @@ type labCommand struct {
 	server, up, down rate
 	repeat           int
 	client           string
-	shaping          string
+	policy, shaping  string
 	arch             string
 	plot, keep       string
 
@@ -61,6 +61,7 @@ func newLab(inv *invocation) *cobra.Command {
 	f.Var(&l.down, "down", "what each receiver downloads (default: not limited)")
 	f.IntVar(&l.repeat, "repeat", lab.DefaultRepeat, "measure each swarm `N` times; the median counts")
 	choiceVar(f, &l.client, "client", "the client to measure", lab.ClientNames()...)
+	choiceVar(f, &l.policy, "policy", "by what eddy serves: who gives most, or everybody, for equal machines that trust each other", "tit-for-tat", "cooperative")
 	choiceVar(f, &l.shaping, "shaping", "what keeps all to their rates: links of network namespaces, the clients themselves, or what is possible", "auto", string(lab.NetNS), string(lab.Internal))
 	choiceVar(f, &l.arch, "arch", "measure one architecture only", "both", string(lab.ClientServer), string(lab.P2P))
 	f.StringVar(&l.plot, "plot", "", "draw the times over the number of receivers to `FILE`.svg or .png")
@@ -116,6 +117,8 @@ func (l *labCommand) check() error {
 		return usageError("--server must not be 0: a server that is not limited has no theoretical minimum")
 	case l.up <= 0:
 		return usageError("--up must not be 0: receivers that are not limited have no theoretical minimum")
+	case l.policy != "tit-for-tat" && l.client != "eddy":
+		return usageError("--policy is eddy's; leave it out with --client %s", l.client)
 	case l.repeat < 1:
 		return usageError("--repeat must be at least 1")
 	}
@@ -137,7 +140,7 @@ func (l *labCommand) run(ctx context.Context) error {
 	}
 	config := lab.Config{
 		Peers: l.peers, Size: int64(l.size), PieceLength: int64(l.pieceSize), Server: int64(l.server), Up: int64(l.up), Down: int64(l.down),
-		Repeat: l.repeat, Client: l.client, Executable: exe, Keep: l.keep, Progress: l.tell,
+		Repeat: l.repeat, Client: l.client, Executable: exe, Keep: l.keep, Progress: l.tell, Policy: l.policy,
 	}
 	if l.arch != "both" {
 		config.Archs = []lab.Arch{lab.Arch(l.arch)}

@@ -43,6 +43,7 @@ func newSeed(inv *invocation) *cobra.Command {
 	f.StringVarP(&s.data, "dir", "d", "", "with --many: `DATADIR` that holds the contents under their names")
 	f.StringVar(&s.listen, "listen", "", "`IP:PORT` for peers; an explicit IP is also where connections come from (default any port)")
 	f.Var(&s.limitUp, "limit-up", "upload at most this fast, all torrents together")
+	s.definePolicy(f)
 	f.Var(&s.trackers, "tracker", "also announce to the tracker at `URL`; may be repeated")
 	f.Var(&s.peers, "peer", "also connect to `HOST:PORT`; may be repeated")
 	cmd.MarkFlagsRequiredTogether("many", "dir")

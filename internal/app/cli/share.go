@@ -58,6 +58,7 @@ func newShare(inv *invocation) *cobra.Command {
 	f.StringVar(&s.http, "http", "", "`IP:PORT` for the tracker, TCP and UDP, and the .torrent (default any port)")
 	f.Var(&s.trackers, "tracker", "also use the tracker at `URL`; may be repeated")
 	f.Var(&s.limitUp, "limit-up", "upload at most this fast")
+	s.definePolicy(f)
 	f.IntVar(&s.untilCopies, "until-copies", 0, "end once `N` distinct peers are complete")
 	f.StringVar(&s.name, "name", "", "`NAME` that receivers see (default: the path's last element)")
 	s.createFlags.define(f)

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"github.com/eddy-p2p/eddy"
 	"github.com/eddy-p2p/eddy/internal/format/units"
 )
@@ -24,6 +26,12 @@ type swarmFlags struct {
 	limitUp  rate
 	trackers list
 	peers    list
+	policy   string
+}
+
+// definePolicy defines --policy.
+func (s *swarmFlags) definePolicy(f *pflag.FlagSet) {
+	choiceVar(f, &s.policy, "policy", "whom to serve: who gives most, or everybody, for equal machines that trust each other", "tit-for-tat", "cooperative")
 }
 
 // clientConfig is what all commands that talk to peers tell the library.
@@ -32,6 +40,7 @@ func (inv *invocation) clientConfig(f *swarmFlags) eddy.Config {
 		StateDir:    inv.stateDir(),
 		Listen:      f.listen,
 		UploadLimit: int64(f.limitUp),
+		Policy:      f.policy,
 		Logger:      inv.log,
 	}
 }

@@ -33,6 +33,7 @@ type client struct {
 type member struct {
 	exe     string // eddy's own
 	server  bool
+	policy  string // eddy's; "" = its default
 	torrent string // file
 	dir     string // where the content is, or goes
 	state   string // where it keeps its own files: an empty directory, for the server what it left there before
@@ -85,6 +86,9 @@ var eddyClient = client{
 			args = []string{"seed", p.torrent, p.dir}
 		}
 		args = append(args, "--listen", p.listen.String(), "--state", p.state, "--json", "--progress", "none")
+		if p.policy != "" {
+			args = append(args, "--policy", p.policy)
+		}
 		if p.up > 0 {
 			args = append(args, "--limit-up", strconv.FormatInt(p.up, 10))
 		}

@@ -55,6 +55,17 @@ func TestClientLimits(t *testing.T) {
 	}
 }
 
+// The policy that is measured is the one that the processes run.
+func TestEddyPolicy(t *testing.T) {
+	for _, server := range []bool{true, false} {
+		p := &member{exe: "eddy", server: server, policy: "cooperative", listen: netip.MustParseAddrPort("127.1.1.1:6881")}
+		cmd, err := eddyClient.command(p)
+		if err != nil || !strings.Contains(strings.Join(cmd.Args, " "), "--policy cooperative") {
+			t.Errorf("%v, %v", cmd.Args, err)
+		}
+	}
+}
+
 // Only the event of completion is one, whatever else is printed.
 func TestEddyComplete(t *testing.T) {
 	for line, want := range map[string]bool{

@@ -15,6 +15,7 @@ type Config struct {
 	Down        int64 // each receiver's download; 0 = not limited
 	Repeat      int   // how often a swarm is measured; the median counts. 0 = DefaultRepeat
 	Client      string
+	Policy      string // of eddy, as its --policy; "" = its default
 	Shaping     Shaping
 	Executable  string // eddy
 	Keep        string // a directory for what the members print; "" = nowhere

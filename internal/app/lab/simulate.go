@@ -32,7 +32,11 @@ func (l *Lab) simulate(ctx context.Context, p plan) (*float64, error) {
 	}
 	var times []float64
 	for seed := range uint64(simSeeds) {
-		result, err := sim.Run(ctx, l.scenario(p.peers, seed+1), sim.Options{Fidelity: sim.Engine})
+		sc := l.scenario(p.peers, seed+1)
+		if err := sc.SetPolicy(l.cfg.Policy); err != nil {
+			return nil, err
+		}
+		result, err := sim.Run(ctx, sc, sim.Options{Fidelity: sim.Engine})
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}

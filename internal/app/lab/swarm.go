@@ -54,7 +54,7 @@ func (l *Lab) track(heard func(id [20]byte, left int64)) (stop func(), err error
 func (l *Lab) member(i int, dir string) (*member, error) {
 	m := &l.net.peers[i]
 	p := &member{
-		exe: l.cfg.Executable, server: i == 0, torrent: l.torrent,
+		exe: l.cfg.Executable, server: i == 0, policy: l.cfg.Policy, torrent: l.torrent,
 		dir: filepath.Join(dir, fmt.Sprintf("peer-%d", i)), state: filepath.Join(dir, fmt.Sprintf("state-%d", i)),
 		done: filepath.Join(dir, fmt.Sprintf("done-%d", i)), listen: netip.AddrPortFrom(m.addr, swarmPort),
 	}

@@ -19,15 +19,19 @@ type Policy struct {
 	Rank      choke.Rank // the regular slots while downloading; nil = choke.Reciprocal
 	SeedRank  choke.Rank // the regular slots once complete; nil = choke.LeastComplete
 	RevealAll bool       // a seed shows all its pieces at once instead of handing each out once first
+	Wide      bool       // who knows no upload limit of its own serves all who want something, up to 40, not the slots alone
 }
 
 // TitForTat is the default: rarest first, four slots to those who send most, and a seed that hands each piece out once
 // before any twice.
 var TitForTat = Policy{Name: "tit-for-tat", About: "rarest first, slots to those who send most (the default)"}
 
-// Cooperative serves who has least of the content and does not ask what it gives: for networks whose machines all do as told.
-var Cooperative = Policy{Name: "cooperative", About: "slots to those who have least, for networks that trust each other",
-	Rank: choke.LeastComplete}
+// Cooperative serves everybody, first who has least of the content, and does not ask what it gives: for networks of equal
+// machines that all do as told. Where links are as fast down as up, nobody can make up for slots that chance dealt to
+// others, and ten to thirty machines wait a fifth longer for the last of them. Between unequal links it is the worse policy:
+// those with slow ones slice them too thin. docs/sim.md has the figures.
+var Cooperative = Policy{Name: "cooperative", About: "everybody is served, whatever it gives: for equal machines that trust each other",
+	Rank: choke.LeastComplete, Wide: true}
 
 // Policies to measure the others against.
 var (

@@ -50,13 +50,13 @@ func (s *Swarm) wake() {
 // pass serves up to forty: each peer can take only what it was granted, so that the grants are the slots, and a swarm whose
 // members all get pieces of their own at once starts to trade sooner (it saves a tenth of the time of ten peers).
 func (s *Swarm) capacity() int {
-	if s.grant.active {
+	if s.grant.active || s.cfg.Policy.Wide && s.up.bucket.Rate() == 0 {
 		return max(s.cfg.Slots+1, grantSlots)
 	}
 	return s.cfg.Slots + 1 + s.slots.extra
 }
 
-const grantSlots = 40
+const grantSlots = 40 // the same for a policy that serves everybody
 
 // holds reports whether p uses a slot.
 func (p *peer) holds() bool { return !p.gone && !p.up.choked && p.remote.interested }

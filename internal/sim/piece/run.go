@@ -38,6 +38,7 @@ type swarm struct {
 	topo   *scenario.Topology
 	layout metainfo.Layout
 	policy []policy.Policy // by class + 1
+	linked bool            // the links keep to the rates: the peers know no limits
 
 	pieces, words, slots int
 	lag                  time.Duration // a message there and one back
@@ -118,6 +119,7 @@ func newSwarm(sc *scenario.Scenario, peers []scenario.Peer, rec *record.Recorder
 	s := &swarm{sc: sc, peers: peers, rec: rec, topo: scenario.NewTopology(sc, peers),
 		layout: metainfo.Layout{Size: sc.Size, PieceLength: sc.PieceLength},
 		pieces: sc.Pieces(), lag: 2 * sc.Latency, end: sc.End(peers), unused: none, passes: map[int32]*pass{}}
+	s.linked = sc.Shaping == scenario.ByLink
 	if s.slots = sc.Slots; s.slots == 0 {
 		s.slots = defaultSlots
 	}

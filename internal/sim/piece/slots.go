@@ -27,7 +27,7 @@ func (s *swarm) applies(p, q int32) bool {
 // capacity is how many interested peers are unchoked at once: as in core/swarm, the regular slots, the optimistic one, those opened
 // for an idle uplink, and up to forty while a seed hands its pieces out.
 func (s *swarm) capacity(p int32) int {
-	if s.known[p] == hides {
+	if s.known[p] == hides || s.linked && s.policyOf(p).Wide {
 		return max(s.slots+1, passSlots)
 	}
 	return s.slots + 1 + int(s.node[p].extra)

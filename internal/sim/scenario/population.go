@@ -143,7 +143,7 @@ func (sc *Scenario) PolicyOf(class int32) policy.Policy {
 
 // unset reports whether p is the zero value.
 func unset(p policy.Policy) bool {
-	return p.Name == "" && p.Order == nil && p.Rank == nil && p.SeedRank == nil && !p.RevealAll
+	return p.Name == "" && p.Order == nil && p.Rank == nil && p.SeedRank == nil && !p.RevealAll && !p.Wide
 }
 
 // later returns t + seconds, and Forever where that is too long.
