@@ -156,7 +156,12 @@ func (s *upperSend) overTCP(ctx context.Context) error {
 	client := upper.TCPClient{Server: s.server, Timeout: time.Duration(s.timeout)}
 	session, err := client.Dial(ctx)
 	if err != nil {
-		return s.failure(err, 0)
+		err := s.failure(err, 0)
+		var failure *Failure
+		if errors.As(err, &failure) && failure.What == awaiting {
+			failure.What = "connecting to"
+		}
+		return err
 	}
 	defer session.Close()
 	if err := s.prompt(); err != nil {
@@ -203,14 +208,15 @@ type fromServer struct {
 }
 
 func (f *fromServer) Write(p []byte) (n int, err error) {
-	if !f.begun {
-		f.begun = true
-		if _, f.err = io.WriteString(f.out, "From Server: "); f.err != nil {
-			return 0, f.err
-		}
+	if f.begun {
+		n, f.err = f.out.Write(p)
+		return n, f.err
 	}
-	n, f.err = f.out.Write(p)
-	return n, f.err
+	// In one write: clients that share a file would else come between each other's words and reply.
+	const words = "From Server: "
+	f.begun = true
+	n, f.err = f.out.Write(append([]byte(words), p...))
+	return max(n-len(words), 0), f.err
 }
 
 // end ends the line of the reply, which may be empty but for whole. It returns the first error of writing.
@@ -221,11 +227,13 @@ func (f *fromServer) end(whole bool) error {
 	return f.err
 }
 
+const awaiting = "waiting for an answer of"
+
 // failure tells why there is no answer, or only n bytes of one.
 func (s *upperSend) failure(err error, n int64) error {
 	var dns *net.DNSError
 	var errno syscall.Errno
-	failure := fail("waiting for an answer of", s.server, err)
+	failure := fail(awaiting, s.server, err)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err // a signal

@@ -1,7 +1,7 @@
 // Package lab measures on one machine how long a distribution takes: real processes, each behind a link of its own whose upload
 // is shaped, against the theoretical minimum. docs/lab.md describes the ruler; this is how it is built:
 //
-//   - Every member is a network namespace with a veth link to one bridge (machine.go), shaped by a token bucket filter. What
+//   - Every member is a network namespace with a veth link to a hub that routes (machine.go), shaped by a token bucket filter. What
 //     the link carries is measured before anything else (flow.go), and the bounds use that, not what was asked for.
 //   - Where that is impossible the members are addresses of the loopback network, and limit themselves (shaping.go).
 //   - A run (run.go) has a gate: receivers start and announce themselves; the clock starts when it opens; it ends with the last

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// linkLatency is what a packet needs from one machine to another through the bridge, one way, measured with empty queues.
+	// linkLatency is what a packet needs from one machine to another through the hub, one way, measured with empty queues.
 	linkLatency = 100 * time.Microsecond
 
 	// simSeeds is how many simulated swarms the median is of.
