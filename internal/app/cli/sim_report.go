@@ -223,7 +223,7 @@ func (d *simDoc) times(row func(name, format string, args ...any)) {
 	res := d.result
 	f := units.FormatDuration
 	if res.Bound.Seconds > 0 {
-		row("bound", "%s: no swarm can be faster (%s)", f(seconds(res.Bound.Seconds)), limitWords[res.Bound.Limit])
+		row("bound", "%s: no swarm can be faster (%s)%s", f(seconds(res.Bound.Seconds)), limitWords[res.Bound.Limit], burstWords(res))
 	}
 	last := f(res.LastDone)
 	if res.Ratio > 0 {
@@ -231,6 +231,14 @@ func (d *simDoc) times(row func(name, format string, args ...any)) {
 	}
 	row("last done", "%s after the first came", last)
 	row("own time", "median %s, 10 %% %s, 90 %% %s, 99 %% %s, last %s", f(res.Own.Median), f(res.Own.P10), f(res.Own.P90), f(res.Own.P99), f(res.Own.Max))
+}
+
+// burstWords says how a run of a few seconds can take less than the bound, which knows rates and no buckets.
+func burstWords(res *record.Result) string {
+	if res.Ratio <= 0 || res.Ratio >= 1 {
+		return ""
+	}
+	return ", but for the bursts that limited peers start with, 64 KiB or 50 ms of the rate"
 }
 
 // limitWords says what sets a bound.

@@ -31,7 +31,7 @@ type swarmFlags struct {
 
 // definePolicy defines --policy.
 func (s *swarmFlags) definePolicy(f *pflag.FlagSet) {
-	choiceVar(f, &s.policy, "policy", "whom to serve: who gives most, or everybody, for equal machines that trust each other", "tit-for-tat", "cooperative")
+	choiceVar(f, &s.policy, "policy", "whom to serve: who gives most, or, without --limit-up, everybody (up to 40), for equal machines that trust each other", "tit-for-tat", "cooperative")
 }
 
 // clientConfig is what all commands that talk to peers tell the library.

@@ -18,6 +18,9 @@ const (
 	// calibrateWarm is how long a flow runs before it counts, so that TCP has found the rate and the shaper's bucket is empty.
 	calibrateWarm = 1500 * time.Millisecond
 
+	// flowPatience is how long a flow tries to reach the hub over a link that may have been made a moment ago.
+	flowPatience = 5 * time.Second
+
 	// calibrateFor is how long it counts.
 	calibrateFor = 4 * time.Second
 
@@ -261,6 +264,10 @@ const (
 func Flow(ctx context.Context, direction, hub, source string, limit int64, out io.Writer) error {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
 	c, err := dialer.DialContext(ctx, "tcp4", hub)
+	for until := time.Now().Add(flowPatience); err != nil && ctx.Err() == nil && time.Now().Before(until); {
+		time.Sleep(100 * time.Millisecond) // the link was made a moment ago
+		c, err = dialer.DialContext(ctx, "tcp4", hub)
+	}
 	if err != nil {
 		return err
 	}

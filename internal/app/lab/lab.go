@@ -4,7 +4,7 @@
 //   - Every member is a network namespace with a veth link to a hub that routes (machine.go), shaped by a token bucket filter. What
 //     the link carries is measured before anything else (flow.go), and the bounds use that, not what was asked for.
 //   - Where that is impossible the members are addresses of the loopback network, and limit themselves (shaping.go).
-//   - A run (run.go) has a gate: receivers start and announce themselves; the clock starts when it opens; it ends with the last
+//   - A run (gate.go, rows.go) has a gate: receivers start and announce themselves; the clock starts when it opens; it ends with the last
 //     verified piece. For a swarm (swarm.go) the gate opens by starting the seed, for plain downloads (download.go) by a word.
 //   - One thread starts and opens everything (starter_linux.go), so that the kernel undoes it however the lab ends.
 package lab
