@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -191,5 +192,34 @@ func TestSkippedRequestsAreSentAgain(t *testing.T) {
 	m.Begin = 0
 	if !s.Receive(3*time.Second, 0, &m) {
 		t.Error("the late answer is dropped")
+	}
+}
+
+// BEP 6, "Allowed Fast": a choked peer may ask for the piece, and may be refused. Asked again at once the two would never end.
+func TestRefusedAllowedFastIsNotAskedAgainAtOnce(t *testing.T) {
+	s := small(t, 4, "0000")
+	s.Join(0, 0, fastPeer())
+	s.lookup(0).credit.verified = 1 // trusted: it need not work alone
+	say(s, 0, wire.HaveAll)
+	say(s, 0, wire.AllowedFast, 2)
+	asked := 0
+	for range 100 {
+		list := actions(s)
+		again := false
+		for _, line := range list {
+			var block uint32
+			if n, _ := fmt.Sscanf(line, "send 0 request 2 %d", &block); n == 1 {
+				asked++
+				again = true
+				m := wire.Message{Kind: wire.Reject, Index: 2, Begin: block * blk, Length: blk}
+				s.Receive(0, 0, &m)
+			}
+		}
+		if !again {
+			break
+		}
+	}
+	if asked == 0 || asked > 4 {
+		t.Errorf("%d requests for a piece of two blocks that is refused each time", asked)
 	}
 }

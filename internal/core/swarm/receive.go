@@ -3,6 +3,7 @@ package swarm
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/format/bits"
@@ -228,7 +229,8 @@ func (s *Swarm) receiveReject(p *peer, m *wire.Message) error {
 		s.unask(pt, b)
 		s.fillAll() // others can have it
 	}
-	if !p.remote.choking {
+	// A choke takes back what was asked before it, and that is no refusal; but a piece that may be asked for all the same is refused.
+	if !p.remote.choking || slices.Contains(p.down.allowed, int32(i)) {
 		s.refused(p, i)
 	}
 	return nil
