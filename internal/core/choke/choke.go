@@ -134,6 +134,66 @@ func (r *ranked) Less(i, j int) bool {
 	return a.tie < b.tie
 }
 
+// Nobody is no candidate's ID.
+const Nobody = -1
+
+// Rechoke is the round of 10 s over c: the regular slots go to the best, as Select deals them, and the optimistic one stays with
+// its holder, the candidate of that ID or Nobody, until it earned a regular slot, wants nothing more, or due says that its 30 s are
+// over. Then another is tried; without another who wants it, the holder keeps it. It sets Slot and returns who is
+// tried now, and whether its 30 s begin anew.
+func Rechoke(rng *rand.Rand, c []Candidate, slots int, rank Rank, holder int32, due bool) (trying int32, anew bool) {
+	Select(rng, c, slots, rank)
+	kept := -1 // where the holder is, if it has nothing but the optimistic slot
+	for i := range c {
+		if c[i].ID == holder && holder != Nobody && !c[i].Slot && c[i].Interested {
+			c[i].Slot, kept = true, i
+		}
+	}
+	if kept >= 0 && !due {
+		return holder, false
+	}
+	i := Optimistic(rng, c) // the old holder has Slot set and is not drawn
+	switch {
+	case i >= 0:
+		if kept >= 0 {
+			c[kept].Slot = false
+		}
+		c[i].Slot = true
+		return c[i].ID, true
+	case kept >= 0:
+		return holder, true
+	}
+	return Nobody, true
+}
+
+// Capacity is how many interested peers are unchoked at once: the regular slots, the optimistic one, and the extra ones that were
+// opened for an idle uplink; or, where everybody is to be served, up to forty.
+func Capacity(slots, extra int, everybody bool) int {
+	if everybody {
+		return max(slots+1, everybodySlots)
+	}
+	return slots + 1 + extra
+}
+
+// DefaultSlots is the regular slots where nobody says otherwise: the four of BEP 3.
+const DefaultSlots = 4
+
+const everybodySlots = 40
+
+// MarkSlow marks the candidates that have held a slot for two rounds and took less than a tenth of the mean: a peer that has
+// finished ranks them last.
+func MarkSlow(c []Candidate) {
+	var sum, n int64
+	for i := range c {
+		if c[i].Unchoked && c[i].Interested {
+			sum, n = sum+c[i].Up, n+1
+		}
+	}
+	for i := range c {
+		c[i].Slow = n > 1 && c[i].Unchoked && c[i].Held >= 2*Round && c[i].Up*10*n < sum
+	}
+}
+
 // Optimistic returns the index of the peer to try next, or -1: an interested one without a slot, at random, new
 // connections three times as likely. Of two draws the less complete one is taken: it has most to gain and soonest
 // something to give.

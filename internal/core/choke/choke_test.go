@@ -2,6 +2,7 @@ package choke
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -142,4 +143,40 @@ func TestSelectProperties(t *testing.T) {
 			}
 		}
 	})
+}
+
+// "Every 30 seconds it picks another peer at random": until then the holder stays, unless it earned a slot or wants nothing.
+func TestRechokeMovesTheOptimisticSlot(t *testing.T) {
+	peer := func(id int32, down int64, interested bool) Candidate {
+		return Candidate{ID: id, Down: down, Interested: interested}
+	}
+	for _, c := range []struct {
+		name   string
+		peers  []Candidate
+		holder int32
+		due    bool
+		trying int32
+		anew   bool
+		slots  []int32 // who is unchoked
+	}{
+		{"nobody is tried yet", []Candidate{peer(1, 9, true), peer(2, 0, true)}, Nobody, false, 2, true, []int32{1, 2}},
+		{"its time is not over", []Candidate{peer(1, 9, true), peer(2, 0, true), peer(3, 0, true)}, 3, false, 3, false, []int32{1, 3}},
+		{"its time is over", []Candidate{peer(1, 9, true), peer(2, 0, true), peer(3, 0, true)}, 3, true, 2, true, []int32{1, 2}},
+		{"over, and nobody else wants it", []Candidate{peer(1, 9, true), peer(3, 0, true)}, 3, true, 3, true, []int32{1, 3}},
+		{"it earned a slot", []Candidate{peer(1, 9, true), peer(2, 0, true)}, 1, false, 2, true, []int32{1, 2}},
+		{"it wants nothing more", []Candidate{peer(1, 9, true), peer(2, 0, true), peer(3, 0, false)}, 3, false, 2, true, []int32{1, 2}},
+		{"and nobody else does", []Candidate{peer(1, 9, true), peer(3, 0, false)}, 3, false, Nobody, true, []int32{1}},
+	} {
+		trying, anew := Rechoke(rand.New(rand.NewPCG(1, 1)), c.peers, 1, Reciprocal, c.holder, c.due)
+		var slots []int32
+		for _, p := range c.peers {
+			if p.Slot {
+				slots = append(slots, p.ID)
+			}
+		}
+		slices.Sort(slots)
+		if trying != c.trying || anew != c.anew || !slices.Equal(slots, c.slots) {
+			t.Errorf("%s: %d is tried, anew %v, unchoked %v; want %d, %v, %v", c.name, trying, anew, slots, c.trying, c.anew, c.slots)
+		}
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/eddy-p2p/eddy/internal/core/choke"
 	"github.com/eddy-p2p/eddy/internal/core/policy"
 	"github.com/eddy-p2p/eddy/internal/format/bits"
 	"github.com/eddy-p2p/eddy/metainfo"
@@ -15,7 +16,6 @@ const ReqQ = 2000
 
 const (
 	defaultReqQ   = 250       // of a peer that advertises none (BEP 10: "An integer, the number of outstanding requests")
-	defaultSlots  = 4         // regular unchokes; one optimistic comes on top
 	minUnverified = 32 << 20  // bytes
 	randomFirst   = 4         // pieces picked at random before rarest first
 	partialBytes  = 32 << 20  // started pieces never held back by their number, in bytes
@@ -67,7 +67,7 @@ func (c *Config) validate() error {
 func (c *Config) setDefaults() {
 	n := c.Layout.NumPieces()
 	if c.Slots == 0 {
-		c.Slots = defaultSlots
+		c.Slots = choke.DefaultSlots
 	}
 	if c.Have.Len() == 0 {
 		c.Have = bits.New(n)

@@ -46,17 +46,12 @@ func (s *Swarm) wake() {
 	s.tick = s.now + housekeeping
 }
 
-// capacity is how many interested peers are unchoked at once: the regular slots and the optimistic one. A seed in its first
-// pass serves up to forty: each peer can take only what it was granted, so that the grants are the slots, and a swarm whose
-// members all get pieces of their own at once starts to trade sooner (it saves a tenth of the time of ten peers).
+// capacity is how many interested peers are unchoked at once. A seed in its first pass serves everybody: each peer can take
+// only what it was granted, so that the grants are the slots, and a swarm whose members all get pieces of their own at once
+// starts to trade sooner (it saves a tenth of the time of ten peers). So does a wide policy, as long as no limit slices the uplink.
 func (s *Swarm) capacity() int {
-	if s.grant.active || s.cfg.Policy.Wide && s.up.bucket.Rate() == 0 {
-		return max(s.cfg.Slots+1, grantSlots)
-	}
-	return s.cfg.Slots + 1 + s.slots.extra
+	return choke.Capacity(s.cfg.Slots, s.slots.extra, s.grant.active || s.cfg.Policy.Wide && s.up.bucket.Rate() == 0)
 }
-
-const grantSlots = 40 // the same for a policy that serves everybody
 
 // holds reports whether p uses a slot.
 func (p *peer) holds() bool { return !p.gone && !p.up.choked && p.remote.interested }
@@ -182,45 +177,18 @@ func (s *Swarm) rechoke() {
 	}
 	c := s.candidates()
 	if s.Complete() {
-		markSlow(c)
+		choke.MarkSlow(c)
 	}
 	s.slots.extra = 0
-	choke.Select(s.rng, c, s.capacity()-1, rank)
-	trying := s.slots.trying
-	promoted := false
-	for i := range c {
-		if trying != nil && c[i].ID == int32(trying.id) {
-			promoted = c[i].Slot || !c[i].Interested
-			if !promoted {
-				c[i].Slot = true
-			}
-		}
+	holder := int32(choke.Nobody)
+	if s.slots.trying != nil {
+		holder = int32(s.slots.trying.id)
 	}
-	if trying == nil || promoted || s.now >= s.slots.optimistic {
-		s.newOptimistic(c, promoted)
+	trying, anew := choke.Rechoke(s.rng, c, s.capacity()-1, rank, holder, s.now >= s.slots.optimistic)
+	if s.slots.trying = s.lookup(Peer(trying)); anew {
+		s.slots.optimistic = s.now + choke.OptimisticRound
 	}
 	s.apply(c)
-}
-
-// newOptimistic moves the optimistic slot on to another peer. Its old holder keeps it only when nobody else wants it.
-func (s *Swarm) newOptimistic(c []choke.Candidate, promoted bool) {
-	old := s.slots.trying
-	s.slots.optimistic = s.now + choke.OptimisticRound
-	s.slots.trying = nil
-	i := choke.Optimistic(s.rng, c) // the old holder has Slot set and is not drawn
-	if i < 0 {
-		if !promoted {
-			s.slots.trying = old
-		}
-		return
-	}
-	for k := range c {
-		if old != nil && !promoted && c[k].ID == int32(old.id) {
-			c[k].Slot = false
-		}
-	}
-	c[i].Slot = true
-	s.slots.trying = s.lookup(Peer(c[i].ID))
 }
 
 // apply chokes and unchokes as the candidates' Slot says, chokes first.
@@ -244,19 +212,6 @@ func (s *Swarm) apply(c []choke.Candidate) {
 		}
 	}
 	s.fillSlots()
-}
-
-// markSlow marks the peers that have held a slot for two rounds and took less than a tenth of the mean.
-func markSlow(c []choke.Candidate) {
-	var sum, n int64
-	for i := range c {
-		if c[i].Unchoked && c[i].Interested {
-			sum, n = sum+c[i].Up, n+1
-		}
-	}
-	for i := range c {
-		c[i].Slow = n > 1 && c[i].Unchoked && c[i].Held >= 2*choke.Round && c[i].Up*10*n < sum
-	}
 }
 
 // useIdle opens one more slot until the next round when a limited uplink stands idle although peers wait: those with slots

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eddy-p2p/eddy/internal/core/choke"
 	"github.com/eddy-p2p/eddy/internal/core/policy"
 	"github.com/eddy-p2p/eddy/internal/format/wire"
 	"github.com/eddy-p2p/eddy/metainfo"
@@ -20,9 +21,9 @@ func TestWidePolicyServesEverybody(t *testing.T) {
 		limit int64
 		want  int
 	}{
-		{"four slots and one", false, 0, defaultSlots + 1},
+		{"four slots and one", false, 0, choke.DefaultSlots + 1},
 		{"everybody", true, 0, n},
-		{"a limited uplink", true, 1 << 20, defaultSlots + 1},
+		{"a limited uplink", true, 1 << 20, choke.DefaultSlots + 1},
 	} {
 		s, err := New(Config{
 			Layout: metainfo.Layout{Size: 8 * blk, PieceLength: 2 * blk}, Have: parseSet("1111", 4), UploadRate: c.limit,

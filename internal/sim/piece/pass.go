@@ -11,9 +11,6 @@ type pass struct {
 	left         int // pieces that are not sent
 }
 
-// passSlots is how many peers a seed serves in its first pass.
-const passSlots = 40
-
 // passJoin starts a pass with the first peer of a seed, unless its policy shows everything.
 func (s *swarm) passJoin(p int32) {
 	if s.known[p] != hasAll || s.row[p].deg != 1 || s.pieces < 2 || s.policyOf(p).RevealAll || !s.shares(p) {

@@ -121,7 +121,7 @@ func newSwarm(sc *scenario.Scenario, peers []scenario.Peer, rec *record.Recorder
 		pieces: sc.Pieces(), lag: 2 * sc.Latency, end: sc.End(peers), unused: none, passes: map[int32]*pass{}}
 	s.linked = sc.Shaping == scenario.ByLink
 	if s.slots = sc.Slots; s.slots == 0 {
-		s.slots = defaultSlots
+		s.slots = choke.DefaultSlots
 	}
 	for class := range int32(len(sc.Classes)) + 1 {
 		s.policy = append(s.policy, sc.PolicyOf(class-1))
@@ -142,9 +142,6 @@ func newSwarm(sc *scenario.Scenario, peers []scenario.Peer, rec *record.Recorder
 	s.next = sc.Servers()
 	return s, nil
 }
-
-// defaultSlots is the regular slots where the scenario names none: as in core/swarm.
-const defaultSlots = 4
 
 // makeGraph chooses the size of the rows and makes room for the peers that are there at once as far as one can tell.
 func (s *swarm) makeGraph() error {

@@ -24,13 +24,9 @@ func (s *swarm) applies(p, q int32) bool {
 	return false
 }
 
-// capacity is how many interested peers are unchoked at once: as in core/swarm, the regular slots, the optimistic one, those opened
-// for an idle uplink, and up to forty while a seed hands its pieces out.
+// capacity is how many interested peers are unchoked at once, as in core/swarm.
 func (s *swarm) capacity(p int32) int {
-	if s.known[p] == hides || s.linked && s.policyOf(p).Wide {
-		return max(s.slots+1, passSlots)
-	}
-	return s.slots + 1 + int(s.node[p].extra)
+	return choke.Capacity(s.slots, int(s.node[p].extra), s.known[p] == hides || s.linked && s.policyOf(p).Wide)
 }
 
 // excite notes that somebody may have become interested in p.
@@ -162,21 +158,22 @@ func (s *swarm) round(p int32) {
 	rank := s.policyOf(p).Rank
 	if s.complete(p) {
 		rank = s.policyOf(p).SeedRank
-		markSlow(s.list)
+		choke.MarkSlow(s.list)
 	}
 	n.extra = 0
-	choke.Select(s.rng, s.list, s.capacity(p)-1, rank)
-	promoted := false
+	holder := int32(choke.Nobody)
 	for i := range s.list {
-		if c := &s.list[i]; n.trying != none && s.peer[s.at(p, c.ID)] == n.trying {
-			promoted = c.Slot || !c.Interested
-			if !promoted {
-				c.Slot = true
-			}
+		if n.trying != none && s.peer[s.at(p, s.list[i].ID)] == n.trying {
+			holder = s.list[i].ID
 		}
 	}
-	if n.trying == none || promoted || s.now >= n.optimistic {
-		s.newOptimistic(p, promoted)
+	trying, anew := choke.Rechoke(s.rng, s.list, s.capacity(p)-1, rank, holder, n.trying == none || s.now >= n.optimistic)
+	n.trying = none
+	if trying != choke.Nobody {
+		n.trying = s.peer[s.at(p, trying)]
+	}
+	if anew {
+		n.optimistic = s.now + choke.OptimisticRound
 	}
 	for _, on := range [2]bool{false, true} {
 		for i := range s.list {
@@ -196,39 +193,4 @@ func (s *swarm) holdsSlots(p int32) bool {
 		}
 	}
 	return false
-}
-
-// newOptimistic moves the optimistic slot on to another peer. Its old holder keeps it only when nobody else wants it.
-func (s *swarm) newOptimistic(p int32, promoted bool) {
-	n := &s.node[p]
-	old := n.trying
-	n.optimistic = s.now + choke.OptimisticRound
-	n.trying = none
-	i := choke.Optimistic(s.rng, s.list) // the old holder has Slot set and is not drawn
-	if i < 0 {
-		if !promoted {
-			n.trying = old
-		}
-		return
-	}
-	for k := range s.list {
-		if old != none && !promoted && s.peer[s.at(p, s.list[k].ID)] == old {
-			s.list[k].Slot = false
-		}
-	}
-	s.list[i].Slot = true
-	n.trying = s.peer[s.at(p, s.list[i].ID)]
-}
-
-// markSlow marks the peers that have held a slot for two rounds and took less than a tenth of the mean.
-func markSlow(c []choke.Candidate) {
-	var sum, n int64
-	for i := range c {
-		if c[i].Unchoked && c[i].Interested {
-			sum, n = sum+c[i].Up, n+1
-		}
-	}
-	for i := range c {
-		c[i].Slow = n > 1 && c[i].Unchoked && c[i].Held >= 2*choke.Round && c[i].Up*10*n < sum
-	}
 }
