@@ -1,6 +1,9 @@
 package theory
 
-import "math"
+import (
+	"math"
+	"sort"
+)
 
 // Answer is what it takes to meet a deadline.
 type Answer struct {
@@ -105,4 +108,39 @@ func Crossover(server float64, classes ...Class) (n int, ok bool) {
 		before = last
 	}
 	return 0, false
+}
+
+// FirstWithin returns how many of the receivers of classes, counted in their order, can have size bytes within the deadline: the
+// greatest number for which all up to it meet it together, for the server alone and for P2P. In between a smaller number may
+// miss a deadline that a greater one meets, where those who come later upload more.
+func FirstWithin(size, deadline, server float64, classes ...Class) (clientServer, p2p int) {
+	slowest := math.Inf(1)
+	var n, up float64
+	for _, c := range classes {
+		if c.Peers <= 0 {
+			continue
+		}
+		if c.Down > 0 {
+			slowest = min(slowest, c.Down)
+		}
+		if !within(seconds(size, min(server, slowest)), deadline) {
+			break // and all who come later wait for the slowest as well
+		}
+		if k := firstOf(c.Peers, func(k float64) bool { return within((n+k)*size/server, deadline) }); k > 0 {
+			clientServer = int(n) + k
+		}
+		if k := firstOf(c.Peers, func(k float64) bool { return within((n+k)*size/(server+up+k*c.Up), deadline) }); k > 0 {
+			p2p = int(n) + k
+		}
+		n, up = n+float64(c.Peers), up+float64(c.Peers)*c.Up
+	}
+	return clientServer, p2p
+}
+
+// firstOf returns the greatest k of 1 to most that fits, or 0, where fits changes once at the most.
+func firstOf(most int, fits func(k float64) bool) int {
+	if fits(float64(most)) {
+		return most
+	}
+	return sort.Search(most, func(k int) bool { return !fits(float64(k + 1)) })
 }

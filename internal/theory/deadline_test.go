@@ -167,3 +167,32 @@ func TestSmallModels(t *testing.T) {
 		}
 	}
 }
+
+// Counting up finds the same beginning of the list, whatever the order of links.
+func TestFirstWithinIsWhatCountingFinds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var classes, each []Class
+		for range rapid.IntRange(0, 5).Draw(t, "classes") {
+			c := Class{Peers: rapid.IntRange(0, 6).Draw(t, "peers"), Up: float64(rapid.IntRange(0, 8).Draw(t, "up")),
+				Down: float64(rapid.IntRange(0, 12).Draw(t, "down"))}
+			classes = append(classes, c)
+			for range c.Peers {
+				each = append(each, Class{Peers: 1, Up: c.Up, Down: c.Down})
+			}
+		}
+		size, server := 100.0, float64(rapid.IntRange(1, 30).Draw(t, "server"))
+		deadline := float64(rapid.IntRange(1, 60).Draw(t, "deadline"))
+		alone, shared := 0, 0
+		for n := 1; n <= len(each); n++ {
+			if within(ClientServer(size, server, each[:n]...).Seconds, deadline) {
+				alone = n
+			}
+			if within(P2P(size, server, each[:n]...).Seconds, deadline) {
+				shared = n
+			}
+		}
+		if a, s := FirstWithin(size, deadline, server, classes...); a != alone || s != shared {
+			t.Fatalf("FirstWithin = %d, %d; counting finds %d, %d", a, s, alone, shared)
+		}
+	})
+}

@@ -173,10 +173,12 @@ func (q *planQuestion) ratesFor(n int) *planRowDeadline {
 	return d
 }
 
-// peersFor answers how many peers meet the deadline.
+// peersFor answers how many peers meet the deadline: how many equal ones, or how many of a file, in its order.
 func (q *planQuestion) peersFor() *planDeadline {
 	d := &planDeadline{Seconds: q.deadline}
 	if q.equal == nil {
+		alone, shared := theory.FirstWithin(q.size, q.deadline, q.server, q.listed...)
+		d.ClientServer, d.P2P = &alone, &shared
 		return d
 	}
 	alone, shared := theory.PeersFor(q.size, q.deadline, q.server, *q.equal)

@@ -61,7 +61,7 @@ func (a *planAnswer) notes() []string {
 	default:
 		out = append(out, "P2P takes as long as client-server with all of these peers.")
 	}
-	if d := a.Deadline; d != nil && a.q.equal != nil {
+	if d := a.Deadline; d != nil {
 		out = append(out, a.deadlineNote(d))
 	}
 	if d := a.Rows[len(a.Rows)-1].Deadline; d != nil {
@@ -73,6 +73,8 @@ func (a *planAnswer) notes() []string {
 func (a *planAnswer) deadlineNote(d *planDeadline) string {
 	when := "Within " + formatLong(d.Seconds) + ": "
 	switch {
+	case a.q.equal == nil:
+		return when + fmt.Sprintf("of the peers in their order, the first %d from the server alone, the first %d by P2P.", *d.ClientServer, *d.P2P)
 	case d.Blocked != nil && *d.Blocked == theory.LimitDownload:
 		return when + "not even one peer, its download is too slow."
 	case d.Blocked != nil:
