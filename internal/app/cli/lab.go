@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,7 +52,7 @@ func newLab(inv *invocation) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return l.run(cmd.Context()) },
 	}
 	f := cmd.Flags()
-	f.Var(&l.peers, "peers", "how many receivers, several `LIST`ed like 1,5,10")
+	f.Var(&l.peers, "peers", "how many receivers, `COUNTS`: "+countsGrammar)
 	f.Var(&l.size, "size", "of the content")
 	f.Var(&l.pieceSize, "piece-size", "bytes of a piece, a power of two from 16KiB (default: 256KiB, more for large content)")
 	f.Var(&l.server, "server", "what the server uploads")
@@ -84,7 +83,7 @@ of several runs counts. Nothing is left behind, also after Ctrl-C: processes, na
 // counts is a flag value: numbers of receivers, ascending.
 type counts []int
 
-func (v *counts) Type() string { return "LIST" }
+func (v *counts) Type() string { return "COUNTS" }
 
 func (v *counts) String() string {
 	var parts []string
@@ -95,17 +94,11 @@ func (v *counts) String() string {
 }
 
 func (v *counts) Set(s string) error {
-	var list []int
-	for part := range strings.SplitSeq(s, ",") {
-		n, err := strconv.Atoi(strings.TrimSpace(part))
-		if err != nil || n < 1 || n > maxLabPeers {
-			return fmt.Errorf("want numbers from 1 to %d, like 1,5,10", maxLabPeers)
-		}
-		list = append(list, n)
+	list, err := parseCounts(s, 1, maxLabPeers)
+	if err == nil {
+		*v = list
 	}
-	slices.Sort(list)
-	*v = slices.Compact(list)
-	return nil
+	return err
 }
 
 // check refuses what cannot be measured.

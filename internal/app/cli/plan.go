@@ -49,7 +49,7 @@ func newPlan(inv *invocation) *cobra.Command {
 	f.Var(&p.server, "server", "the server's upload")
 	f.Var(&p.up, "up", "each peer's upload; 0 = it uploads nothing")
 	f.Var(&p.down, "down", "each peer's download; 0 = no limit")
-	f.StringVar(&p.peers, "peers", "", "`N`, LO..HI, LO..HI/STEP, or a CSV file with the columns up,down; - is stdin")
+	f.StringVar(&p.peers, "peers", "", "`COUNTS`: "+countsGrammar+"; or a CSV file with the columns up,down; - is stdin")
 	f.Var(&p.pieceSize, "piece-size", "tell what pieces of that size add, for peers that upload alike")
 	f.BoolVar(&p.schedule, "schedule", false, "tell who sends what to whom so that the P2P time is attained, for the most peers asked about")
 	f.Var(&p.deadline, "deadline", "tell the server rate, the peers' upload and the number of peers that meet it")
@@ -138,7 +138,7 @@ func (p *plan) question() (*planQuestion, error) {
 		size: float64(p.size), server: float64(p.server), piece: float64(p.pieceSize),
 		deadline: time.Duration(p.deadline).Seconds(), schedule: p.schedule,
 	}
-	if !rangeLike.MatchString(p.peers) {
+	if !countsLike(p.peers) {
 		if p.given("up") || p.given("down") {
 			return nil, usageError("--up and --down are in the CSV file %s; give either those or the file", p.peers)
 		}
@@ -159,11 +159,11 @@ func (p *plan) question() (*planQuestion, error) {
 	if !p.given("up") {
 		return nil, usageError("--up is missing: give each peer's upload, 0 if it uploads nothing")
 	}
-	r, err := parsePlanRange(p.peers)
+	counts, err := parseCounts(p.peers, 0, maxPlanPeers)
 	if err != nil {
 		return nil, &Failure{What: "setting --peers", Target: p.peers, Cause: err, Code: exitUsage}
 	}
-	q.counts = r.counts()
+	q.counts = counts
 	q.equal = &theory.Class{Peers: math.MaxInt, Up: float64(p.up), Down: float64(p.down)}
 	return q, nil
 }

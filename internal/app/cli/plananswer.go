@@ -215,7 +215,7 @@ const maxCurve = 400
 func (q *planQuestion) chart() plot.Chart {
 	counts := q.counts
 	if len(counts) < 2 {
-		counts = planRange{0, q.total(), max(1, q.total()/maxCurve)}.counts()
+		counts = peerRange{0, q.total(), max(1, q.total()/maxCurve)}.counts()
 	}
 	for len(counts) > 2*maxCurve { // every other, and the last
 		var fewer []int

@@ -19,77 +19,16 @@ import (
 // The most that one plan takes.
 const (
 	maxPlanPeers = 1_000_000_000 // peers in all: times and sums stay exact to many digits
-	maxPlanRows  = 10_001        // rows of a table
 	maxPlanLines = 100_000       // lines of a CSV file
 	maxPlanBytes = 16 << 20      // bytes of it
 )
 
-// planRange is the numbers of peers to tell about: low, low+step, ... up to high.
-type planRange struct{ low, high, step int }
+// countsPattern matches a number, a list that begins with one, and what begins or ends with a range.
+var countsPattern = regexp.MustCompile(`^\s*[-+]?[0-9][-+.,_0-9]*\s*$|^\s*[-+]?[0-9]+\s*(,|\.\.)|\.\.\s*[-+]?[0-9]+\s*(/[^/]*)?$`)
 
-// rangeLike matches what can only be meant as a number or a range; all else names a file, ../peers.csv among them.
-var rangeLike = regexp.MustCompile(`^\s*[-+]?[0-9][-+.,_0-9]*\s*$|^\s*[-+]?[0-9]+\s*\.\.|\.\.\s*[-+]?[0-9]+\s*(/[^/]*)?$`)
-
-// parsePlanRange reads N, LO..HI or LO..HI/STEP.
-func parsePlanRange(s string) (planRange, error) {
-	const want = "want N, LO..HI or LO..HI/STEP"
-	low, high, isRange := strings.Cut(s, "..")
-	high, step, stepped := strings.Cut(high, "/")
-	if !isRange {
-		high = low
-	}
-	if !stepped {
-		step = "1"
-	}
-	var r planRange
-	for _, part := range []struct {
-		text string
-		to   *int
-	}{{low, &r.low}, {high, &r.high}, {step, &r.step}} {
-		n, err := strconv.ParseUint(strings.TrimSpace(part.text), 10, 63)
-		switch {
-		case err == nil && n <= maxPlanPeers:
-			*part.to = int(n)
-		case err == nil || errors.Is(err, strconv.ErrRange):
-			return r, fmt.Errorf("%s is too many: at most %d", strings.TrimSpace(part.text), maxPlanPeers)
-		default:
-			return r, fmt.Errorf("%q is not a number of peers: %s", part.text, want)
-		}
-	}
-	switch {
-	case r.step == 0:
-		return r, errors.New("a step of 0 never gets there: " + want)
-	case r.low > r.high:
-		return r, fmt.Errorf("%d..%d counts down: write %d..%d", r.low, r.high, r.high, r.low)
-	}
-	if rows := (r.high-r.low)/r.step + 1; rows > maxPlanRows {
-		enough := roundUp((r.high - r.low) / (maxPlanRows - 1))
-		return r, fmt.Errorf("%d rows are too many, at most %d: give a step, like %d..%d/%d", rows, maxPlanRows, r.low, r.high, enough)
-	}
-	return r, nil
-}
-
-// roundUp returns the next power of ten times 1, 2 or 5 that is more than n.
-func roundUp(n int) int {
-	for power := 1; ; power *= 10 {
-		for _, m := range []int{1, 2, 5} {
-			if m*power > n {
-				return m * power
-			}
-		}
-	}
-}
-
-// counts returns the numbers of the range; the last is always high.
-func (r planRange) counts() []int {
-	var out []int
-	for n := r.low; n <= r.high; n += r.step {
-		out = append(out, n)
-	}
-	if out[len(out)-1] != r.high {
-		out = append(out, r.high)
-	}
-	return out
+// countsLike reports whether s can only be meant as numbers of peers; all else names a file, ../peers.csv among them.
+func countsLike(s string) bool {
+	return countsPattern.MatchString(s) && !strings.HasSuffix(strings.ToLower(s), ".csv")
 }
 
 // planColumns are those that a CSV file of peers may have; true = it must.
@@ -216,7 +155,7 @@ func (inv *invocation) readPlanFile(path string) ([]theory.Class, error) {
 		f, err := os.Open(path)
 		if err != nil {
 			failure := fail("reading the peers of", path, err)
-			failure.Hint = "--peers takes N, LO..HI or a CSV file with the columns up,down"
+			failure.Hint = "--peers takes " + countsGrammar + "; or a CSV file with the columns up,down"
 			return nil, failure
 		}
 		defer f.Close()

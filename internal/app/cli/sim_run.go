@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -23,13 +25,32 @@ import (
 type simRun struct {
 	inv *invocation
 	simFlags
-	peers     int
+	peers     oneCount
 	pieceSize size
 	degree    int
 	policy    string
 	plot      string
 	trace     string
 	story     bool
+}
+
+// oneCount is a flag value: a number of peers where a list would be several runs.
+type oneCount int
+
+func (v *oneCount) Type() string   { return "N" }
+func (v *oneCount) String() string { return strconv.Itoa(int(*v)) }
+
+func (v *oneCount) Set(s string) error {
+	n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 32)
+	switch {
+	case err == nil:
+		*v = oneCount(n)
+	case countsLike(s):
+		return errors.New("want one number of peers: eddy sim sweep takes lists and ranges")
+	default:
+		return errors.New("want a number of peers, like 35")
+	}
+	return nil
 }
 
 func newSimRun(inv *invocation) *cobra.Command {
@@ -59,7 +80,7 @@ result says how many peers are complete.`, exitOK, exitFailed, exitUsage, exitNo
 // defineAll adds the flags of run: those of the swarm, and its own.
 func (r *simRun) defineAll(f *pflag.FlagSet) {
 	r.define(f)
-	f.IntVar(&r.peers, "peers", 0, "how many come, the server not counted")
+	f.Var(&r.peers, "peers", "how many come, the server not counted: one number")
 	f.Var(&r.pieceSize, "piece-size", "bytes of a piece (default: as eddy create chooses)")
 	f.IntVar(&r.degree, "degree", 0, "neighbours of a peer on average; 0 = everybody")
 	names, _ := scenario.PolicyNames()
@@ -123,7 +144,7 @@ func (r *simRun) scenarioOf(cmd *cobra.Command) (*scenario.Scenario, error) {
 		return nil, err
 	}
 	if f.Changed("peers") {
-		if err := sc.SetPeers(r.peers); err != nil {
+		if err := sc.SetPeers(int(r.peers)); err != nil {
 			return nil, r.wrong(err)
 		}
 	}

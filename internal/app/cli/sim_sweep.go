@@ -46,7 +46,7 @@ the least, the median and the greatest over the seeds.`, exitOK, exitFailed, exi
 	f := cmd.Flags()
 	s.define(f)
 	names, _ := scenario.PolicyNames()
-	f.StringVar(&s.peers, "peers", "", "how many come: `N,N,...`")
+	f.StringVar(&s.peers, "peers", "", "how many come, `COUNTS`: "+countsGrammar)
 	f.StringVar(&s.policies, "policy", "", "`P,P,...` of "+strings.Join(names, ", "))
 	f.StringVar(&s.degrees, "degree", "", "neighbours of a peer: `N,N,...`; 0 = everybody")
 	f.StringVar(&s.pieceSize, "piece-size", "", "bytes of a piece: `SIZE,SIZE,...`")
@@ -95,10 +95,15 @@ func (s *simSweep) gridOf(cmd *cobra.Command) (*scenario.Scenario, sim.Grid, err
 		grid.Policies = strings.Split(s.policies, ",")
 	}
 	err := errors.Join(
-		listOf(f.Changed("peers"), "peers", s.peers, strconv.Atoi, &grid.Peers),
 		listOf(f.Changed("degree"), "degree", s.degrees, strconv.Atoi, &grid.Degrees),
 		listOf(f.Changed("piece-size"), "piece-size", s.pieceSize, units.ParseSize, &grid.PieceLengths),
 	)
+	if f.Changed("peers") {
+		var wrong error
+		if grid.Peers, wrong = parseCounts(s.peers, 1, scenario.MaxPeers); wrong != nil {
+			err = errors.Join(usageError("--peers %s: %v", s.peers, wrong), err)
+		}
+	}
 	if err != nil {
 		return nil, grid, err
 	}
