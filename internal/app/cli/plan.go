@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"math"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -107,15 +109,14 @@ func (p *plan) run() error {
 
 // check refuses flags that make no sense, before any file is read.
 func (p *plan) check() error {
+	if err := p.missing(); err != nil {
+		return err
+	}
 	switch {
-	case p.peers == "":
-		return usageError("--peers is missing: give N, LO..HI or a CSV file with the columns up,down")
 	case p.size == 0:
-		return usageError("--size is missing: give the size of the content, like 360MB")
-	case p.server == 0 && p.given("server"):
-		return usageError("--server must be more than 0: without it nothing leaves the server")
+		return usageError("--size must be more than 0: of nothing there is nothing to plan")
 	case p.server == 0:
-		return usageError("--server is missing: give the server's upload, like 1MB or 100Mbit")
+		return usageError("--server must be more than 0: without it nothing leaves the server")
 	case p.given("deadline") && p.deadline == 0:
 		return usageError("--deadline must be more than 0")
 	case p.given("piece-size") && p.pieceSize == 0:
@@ -130,6 +131,29 @@ func (p *plan) check() error {
 		return &Failure{What: "setting --plot", Target: p.plot, Cause: err, Code: exitUsage}
 	}
 	return nil
+}
+
+// missing names all flags at once that nothing could stand in for.
+func (p *plan) missing() error {
+	var names, like []string
+	for _, flag := range []struct {
+		name, like string
+		needed     bool
+	}{
+		{"--peers", "0..35", p.peers == ""},
+		{"--size", "360MB", !p.given("size")},
+		{"--server", "1MB", !p.given("server")},
+		{"--up", "100kB", !p.given("up") && (p.peers == "" || countsLike(p.peers))}, // a CSV file has its own
+	} {
+		if flag.needed {
+			names, like = append(names, flag.name), append(like, flag.name+" "+flag.like)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return &Failure{What: "asking for a plan", Cause: errors.New("missing " + strings.Join(names, ", ")),
+		Hint: "like " + strings.Join(like, " "), Code: exitUsage}
 }
 
 // question makes of the flags what is asked, reading the CSV file if there is one.
@@ -155,9 +179,6 @@ func (p *plan) question() (*planQuestion, error) {
 			q.equal = &equal
 		}
 		return q, nil
-	}
-	if !p.given("up") {
-		return nil, usageError("--up is missing: give each peer's upload, 0 if it uploads nothing")
 	}
 	counts, err := parseCounts(p.peers, 0, maxPlanPeers)
 	if err != nil {
