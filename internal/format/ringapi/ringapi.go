@@ -1,0 +1,131 @@
+// Package ringapi is the ring as its users see it: the operations of a node, their options and results, and the JSON documents
+// that the command line and the HTTP interface print. A node in this process and a node far away are both a Service.
+package ringapi
+
+import "time"
+
+// Limits that every node holds.
+const (
+	MaxKey     = 1 << 10 // bytes of a key
+	MaxValue   = 1 << 20 // bytes of a value, or of one member of a set
+	MaxMembers = 1000    // members of a set
+	Sample     = 50      // members that a read returns unless told otherwise
+)
+
+// None as IfVersion demands that the key does not exist.
+const None = "none"
+
+// GetOptions say how to read.
+type GetOptions struct {
+	Trace    bool // fill Path, by an iterative lookup
+	Siblings bool // several concurrent values are a result, not a conflict
+	Sample   int  // members of a set to return; 0 = Sample, negative = all
+}
+
+// PutOptions say how to write.
+type PutOptions struct {
+	TTL       time.Duration // 0 = for ever
+	IfVersion string        // "" = unconditional; None; or the version that must still be there
+	Set       bool          // add the value as a member of a set
+}
+
+// Get is what a read found. Value is nil for a set, whose Members are a random sample.
+type Get struct {
+	Key          string   `json:"key"`
+	Value        []byte   `json:"value_b64"`
+	Version      string   `json:"version"`
+	Siblings     [][]byte `json:"siblings"` // all concurrent values, when there is more than one
+	Members      [][]byte `json:"members,omitempty"`
+	MemberCount  int      `json:"member_count,omitempty"`
+	TTL          *float64 `json:"ttl_s"` // seconds left; null = for ever
+	Owner        string   `json:"owner"`
+	Path         []Hop    `json:"path"`
+	Hops         int      `json:"hops"`          // forwardings from the asked node to the owner; 0 when it is the owner
+	ExpectedHops float64  `json:"expected_hops"` // by theory, for the ring's size and routing
+}
+
+// Hop is one step of a lookup.
+type Hop struct {
+	ID    string  `json:"id"`
+	Addr  string  `json:"addr"`
+	RTTms float64 `json:"rtt_ms"`
+}
+
+// Put is what a write achieved.
+type Put struct {
+	Key      string   `json:"key"`
+	Version  string   `json:"version"`
+	Acks     int      `json:"acks"`     // distinct hosts that have it on disk
+	Replicas []string `json:"replicas"` // their addresses
+}
+
+// Node names a member.
+type Node struct {
+	ID   string `json:"id"`
+	Addr string `json:"addr"`
+}
+
+// States of a node as Status reports them.
+const (
+	StateOK       = "ok"
+	StateMerging  = "merging"  // two rings are becoming one
+	StateDegraded = "degraded" // too few hosts, an arc not yet synchronised, or a broken invariant
+)
+
+// Status is a node's view of itself and its ring.
+type Status struct {
+	ID              string            `json:"id"`
+	Addr            string            `json:"addr"`
+	Predecessor     *Node             `json:"predecessor"`
+	Successors      []Node            `json:"successors"`
+	Fingers         []Node            `json:"fingers"`
+	Keys            int               `json:"keys"`
+	Bytes           int64             `json:"bytes"`
+	UnderReplicated int               `json:"under_replicated"` // keys of own arcs with fewer than R known holders
+	Members         int               `json:"members"`          // hosts, as far as known
+	State           string            `json:"state"`
+	Reasons         []string          `json:"reasons"` // why it is not ok
+	Counters        map[string]uint64 `json:"counters"`
+}
+
+// Check is a walk around the ring.
+type Check struct {
+	OK              bool     `json:"ok"`
+	Members         []Node   `json:"members"` // positions in ring order
+	Hosts           int      `json:"hosts"`
+	Keys            int      `json:"keys"`
+	UnderReplicated int      `json:"under_replicated"`
+	Differing       int      `json:"differing"` // arcs whose holders do not hold the same
+	Problems        []string `json:"problems"`
+}
+
+// Token admits hosts (or, with client true, programs that only use the data).
+type Token struct {
+	ID      string    `json:"id"`
+	Token   string    `json:"token"`
+	Expires time.Time `json:"expires"`
+}
+
+// Code classifies an Error; the command line makes its exit code of it, the HTTP interface its status.
+type Code string
+
+const (
+	NotFound Code = "not_found" // exit 4, 404
+	Conflict Code = "conflict"  // exit 10, 412 (a failed condition) or 409 (siblings)
+	TooFew   Code = "too_few"   // exit 6, 503: holders unreachable, too few or not synchronised
+	Denied   Code = "denied"    // exit 8, 401
+	Invalid  Code = "invalid"   // exit 2, 400
+	TooLarge Code = "too_large" // exit 2, 413
+	Busy     Code = "busy"      // exit 6, 429: over a byte budget
+	Failed   Code = "failed"    // exit 1, 500
+)
+
+// Error is how a Service fails: what went wrong, and what to do about it.
+type Error struct {
+	Code    Code   `json:"code"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+	Version string `json:"version,omitempty"` // of a conflict: what is there now
+}
+
+func (e *Error) Error() string { return e.Message }
