@@ -64,6 +64,9 @@ func Run(ctx context.Context, sc *scenario.Scenario, opt Options) (*record.Resul
 	if len(peers) == sc.Servers() {
 		return nil, fmt.Errorf("nobody comes before the end at %v", sc.Until)
 	}
+	if opt.Fidelity == Auto && sc.Exchange != scenario.BySlots {
+		opt.Fidelity = Fast
+	}
 	fidelity := Choose(opt, len(peers)-sc.Servers())
 	s, ok := simulators[fidelity]
 	if !ok {
@@ -72,11 +75,17 @@ func Run(ctx context.Context, sc *scenario.Scenario, opt Options) (*record.Resul
 	if opt.Trace != nil && fidelity != Engine {
 		return nil, fmt.Errorf("the fidelity %s tells no events: want engine", fidelity)
 	}
+	if fidelity == Engine && sc.Exchange != scenario.BySlots {
+		return nil, fmt.Errorf("exchange: %q is no way of the live engine: want the fidelity fast", sc.Exchange)
+	}
 	res, err := run(ctx, sc, peers, opt, s.run, burstOf(sc, fidelity))
 	if err != nil {
 		return nil, err
 	}
 	res.Fidelity, res.Model = string(fidelity), s.model
+	if sc.Exchange != scenario.BySlots {
+		res.Model = piece.SerialModel
+	}
 	return res, nil
 }
 

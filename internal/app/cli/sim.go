@@ -47,6 +47,7 @@ type simFlags struct {
 	up, down rate
 	slots    int
 	latency  duration
+	shaping  string
 	seed     uint64
 	fidelity string
 }
@@ -59,10 +60,15 @@ func (s *simFlags) define(f *pflag.FlagSet) {
 	f.Var(&s.down, "down", "download rate of each peer; 0 = no limit")
 	f.IntVar(&s.slots, "slots", 0, "regular upload slots of a peer, the optimistic one on top (default 4)")
 	f.Var(&s.latency, "latency", "one way, between any two peers (default 20ms without a scenario)")
+	choiceVar(f, &s.shaping, "shaping", "who keeps to the rates: the peers, as by --limit-up, or their links, which tell nobody how fast they are; only then do "+
+		"cooperative peers serve everybody", shapings...)
 	f.Uint64Var(&s.seed, "seed", 0, "of all chance: equal seeds give equal digests (default 1)")
 	choiceVar(f, &s.fidelity, "fidelity",
 		fmt.Sprintf("engine: whole live machines, block by block; fast: piece by piece; auto = engine up to %d peers", sim.EnginePeers), "auto", "engine", "fast")
 }
+
+// shapings are the values of --shaping, in the words of scenarios; the default first.
+var shapings = []string{"limit", string(scenario.ByLink)}
 
 // options are those of the fidelity.
 func (s *simFlags) options() sim.Options {
@@ -109,6 +115,12 @@ func (s *simFlags) override(f *pflag.FlagSet, sc *scenario.Scenario) {
 	}
 	if f.Changed("latency") {
 		sc.Latency = time.Duration(s.latency)
+	}
+	if f.Changed("shaping") {
+		sc.Shaping = scenario.ByLimit
+		if s.shaping == string(scenario.ByLink) {
+			sc.Shaping = scenario.ByLink
+		}
 	}
 	if f.Changed("seed") {
 		sc.Seed = s.seed

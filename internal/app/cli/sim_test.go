@@ -146,7 +146,7 @@ func TestSimFlags(t *testing.T) {
 		return sc
 	}
 	all := []string{"--peers", "30", "--size", "1MiB", "--piece-size", "16KiB", "--server", "7", "--up", "5", "--down", "6", "--degree", "9", "--slots", "3",
-		"--policy", "classic", "--latency", "3ms", "--seed", "4"}
+		"--policy", "classic", "--latency", "3ms", "--seed", "4", "--shaping", "link"}
 	for _, sc := range []*scenario.Scenario{made(all...), made(append(all, "--scenario", "classes")...)} {
 		peers := 0
 		for _, c := range sc.Classes {
@@ -156,9 +156,12 @@ func TestSimFlags(t *testing.T) {
 			}
 		}
 		if peers != 30 || sc.Size != 1<<20 || sc.PieceLength != 16<<10 || sc.Server.Up != 7 || sc.Degree != 9 || sc.Slots != 3 ||
-			sc.PolicyOf(0).Name != "classic" || sc.Latency != 3*time.Millisecond || sc.Seed != 4 {
+			sc.PolicyOf(0).Name != "classic" || sc.Latency != 3*time.Millisecond || sc.Seed != 4 || sc.Shaping != scenario.ByLink {
 			t.Errorf("%+v", sc)
 		}
+	}
+	if own, other := made("--scenario", "data-centre"), made("--scenario", "data-centre", "--shaping", "limit"); own.Shaping != scenario.ByLink || other.Shaping != scenario.ByLimit {
+		t.Errorf("shaping of a scenario that says link: %q, with --shaping limit: %q", own.Shaping, other.Shaping)
 	}
 	plain, flags := made("--scenario", "free-riders"), made("--peers", "3", "--size", "64MiB", "--server", "1", "--up", "1")
 	want, err := scenario.Load("free-riders")

@@ -17,6 +17,10 @@ func (s *swarm) feed(p int32) {
 	if n.flags&here == 0 || s.count[p] == 0 || !s.shares(p) {
 		return
 	}
+	if s.serial {
+		s.feedSerial(p)
+		return
+	}
 	n.flags &^= idle
 	for filled := false; s.couldSend(p); {
 		slot, used := s.nextTurn(p)
@@ -196,9 +200,9 @@ func (s *swarm) choose(p, q int32, alone bool) int {
 		if alone && fit.Started != nil && s.strip(fit.Started) {
 			fit.Started = nil
 		}
-		fit.Random = s.count[q] < randomFirst && to.working+to.begun < randomFirst
+		fit.Random = !s.serial && s.count[q] < randomFirst && to.working+to.begun < randomFirst
 		// A seed that hides its pieces has an empty row.
-		s.view.Count(s.have, s.graph.peers(q), 0, s.fit)
+		s.view.Count(s.have, s.counted(q), 0, s.fit)
 	}
 	return s.view.Best(&fit)
 }

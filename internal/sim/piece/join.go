@@ -1,6 +1,7 @@
 package piece
 
 import (
+	"slices"
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/core/choke"
@@ -15,6 +16,9 @@ func (s *swarm) enter(p int32) {
 	who := &s.peers[p]
 	s.node[p] = node{upFree: limit(who.Up), downFree: limit(who.Down), in: none, trying: none, stub: none,
 		policy: uint16(who.Class + 1), flags: here | idle | satisfied}
+	if s.sc.Exchange == scenario.Rounds {
+		s.all = append(s.all, p)
+	}
 	want := s.wantedRow(p)
 	for i := range s.pieces {
 		want[i>>6] |= 1 << (i & 63)
@@ -84,7 +88,7 @@ func (s *swarm) meet(p, q int32) {
 		if n := &s.node[a]; n.flags&runs == 0 {
 			n.flags |= runs
 			n.optimistic = s.now + choke.OptimisticRound
-			if s.shares(a) {
+			if s.shares(a) && !s.serial {
 				s.rounds.push(s.now+choke.Round, a)
 			}
 		}
@@ -98,8 +102,12 @@ func (s *swarm) meet(p, q int32) {
 	if s.peers[p].Down == 0 {
 		s.bits[s.reverse(e)] |= wide
 	}
-	s.allowFast(p, e)
-	s.allowFast(q, s.reverse(e))
+	if s.serial {
+		s.openAll(p, e)
+	} else {
+		s.allowFast(p, e)
+		s.allowFast(q, s.reverse(e))
+	}
 	for _, a := range [2]int32{p, q} {
 		if s.shares(a) && s.count[a] > 0 {
 			s.soon(a)
@@ -143,6 +151,9 @@ func (s *swarm) leave(p int32, failed bool) {
 	s.dropStubs(p)
 	s.node[p].flags &^= here
 	s.known[p] = hasNothing
+	if k := slices.Index(s.all, p); k >= 0 {
+		s.all = slices.Delete(s.all, k, k+1)
+	}
 	s.rec.Left(s.now, int(p), failed)
 }
 

@@ -39,6 +39,8 @@ type swarm struct {
 	layout metainfo.Layout
 	policy []policy.Policy // by class + 1
 	linked bool            // the links keep to the rates: the peers know no limits
+	serial bool            // scenario.Serial or Rounds
+	all    []int32         // scenario.Rounds: who is here, of whose pieces everybody knows; else nil
 
 	pieces, words, slots int
 	lag                  time.Duration // a message there and one back
@@ -120,6 +122,9 @@ func newSwarm(sc *scenario.Scenario, peers []scenario.Peer, rec *record.Recorder
 		layout: metainfo.Layout{Size: sc.Size, PieceLength: sc.PieceLength},
 		pieces: sc.Pieces(), lag: 2 * sc.Latency, end: sc.End(peers), unused: none, passes: map[int32]*pass{}}
 	s.linked = sc.Shaping == scenario.ByLink
+	if s.serial = sc.Exchange != scenario.BySlots; s.serial {
+		s.lag = 0
+	}
 	if s.slots = sc.Slots; s.slots == 0 {
 		s.slots = choke.DefaultSlots
 	}

@@ -145,9 +145,16 @@ func (s *swarm) ended(e event) {
 	s.account(t, t.left)
 	p := t.from
 	s.stop(e.what)
-	s.arrived.push(s.now+s.sc.Latency+verifying, e.what)
-	s.passSent(p, int(s.job[t.job].piece))
-	s.wake(p)
+	if s.serial {
+		// Who ends at the same instant goes on after all pieces of that instant have landed: a round.
+		s.arrived.push(s.now+s.sc.Latency, e.what)
+		s.passSent(p, int(s.job[t.job].piece))
+		s.soon(p)
+	} else {
+		s.arrived.push(s.now+s.sc.Latency+verifying, e.what)
+		s.passSent(p, int(s.job[t.job].piece))
+		s.wake(p)
+	}
 	if s.peers[p].Class < 0 && s.sc.Server.Copies > 0 && float64(s.node[p].sent) >= s.sc.Server.Copies*float64(s.sc.Size) {
 		s.events.push(event{s.now, p, toLeave})
 	}

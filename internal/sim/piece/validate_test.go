@@ -10,65 +10,10 @@ import (
 	"github.com/eddy-p2p/eddy/internal/sim/record"
 	"github.com/eddy-p2p/eddy/internal/sim/scenario"
 	"github.com/eddy-p2p/eddy/internal/theory"
-	"github.com/eddy-p2p/eddy/metainfo"
 )
 
 // The ladder of validation: results of the literature, met or explained. docs/sim.md tells what is compared and why some
 // numbers differ; "go test -v -run Validate ./internal/sim/piece" prints them.
-
-// randomOrder is the default but for the choice of pieces.
-var randomOrder = policy.Policy{Name: "random order", Order: pick.Random}
-
-// inPieces is the least time for n equal peers and a server like them, and m parts that travel whole, in units of F/u: Mundinger, Weber
-// and Weiss.
-func inPieces(n, m int) float64 { return 1 + math.Floor(math.Log2(float64(n)))/float64(m) }
-
-// rounds is a swarm with equal uplinks, the server's too, and no latency. A piece takes two seconds, so that a round of the
-// choker is five of a simulation in rounds.
-func rounds(n, m, degree int, p policy.Policy) *scenario.Scenario {
-	sc := equal(n, m)
-	sc.Server.Up, sc.Classes[0].Up, sc.Latency, sc.Degree, sc.Policy = 1<<17, 1<<17, 0, degree, p
-	return sc
-}
-
-func TestValidateRounds(t *testing.T) {
-	for _, c := range []struct {
-		n, m, degree int
-		paper        [2]float64 // last over optimum of a simulation in rounds: rarest first, random
-		most         [2]float64 // what ours may be
-		long         bool
-	}{
-		{100, 64, 0, [2]float64{1.014, 1.28}, [2]float64{1.50, 1.50}, false},
-		{100, 64, 50, [2]float64{1.014, 1.32}, [2]float64{1.50, 1.50}, false},
-		{100, 64, 10, [2]float64{1.107, 1.37}, [2]float64{1.20, 1.25}, false},
-		{1000, 64, 50, [2]float64{1.027, 1.37}, [2]float64{1.65, 1.55}, true},
-		{1000, 64, 10, [2]float64{1.116, 1.45}, [2]float64{1.50, 1.60}, true},
-		{1000, 200, 50, [2]float64{1.010, 1.22}, [2]float64{1.30, 1.30}, true},
-	} {
-		if c.long && testing.Short() {
-			continue
-		}
-		var got [2]float64
-		for k, p := range []policy.Policy{policy.TitForTat, randomOrder} {
-			const seeds = 2
-			for seed := range uint64(seeds) {
-				sc := rounds(c.n, c.m, c.degree, p)
-				sc.Seed = seed
-				fu := float64(sc.Size) / float64(sc.Server.Up)
-				took := run(t, sc).LastDone.Seconds() / fu
-				got[k] += took / inPieces(c.n, c.m) / seeds
-				// Blocks are what cannot be split.
-				if least := inPieces(c.n, c.m*int(sc.PieceLength/metainfo.BlockSize)); took < least {
-					t.Errorf("N=%d M=%d: %.4f F/u, less than %.4f, the least in blocks", c.n, c.m, took, least)
-				}
-			}
-			if got[k] > c.most[k] {
-				t.Errorf("N=%d M=%d degree %d, %s: %.3f of the optimum, at most %.3f expected", c.n, c.m, c.degree, p.Name, got[k], c.most[k])
-			}
-		}
-		t.Logf("N=%d M=%d degree %d: rarest first %.3f (%.3f in rounds), random %.3f (%.3f in rounds)", c.n, c.m, c.degree, got[0], c.paper[0], got[1], c.paper[1])
-	}
-}
 
 // Qiu and Srikant's model with their two sets of rates: where downloads set the pace, and where uploads do. Without peers that
 // give up (theta) the simulation has to come to their numbers. With them the fluid lets a peer be complete at any age, and a

@@ -29,6 +29,7 @@ type file struct {
 	Tracker   duration `toml:"tracker"`
 	Shaping   string   `toml:"shaping"`
 	Until     duration `toml:"until"`
+	Exchange  string   `toml:"exchange"`
 	Story     bool     `toml:"story"`
 
 	Server struct {
@@ -95,6 +96,9 @@ func Parse(name string, text []byte, open func(path string) ([]byte, error)) (*S
 	}
 	if sc.Shaping = Shaping(f.Shaping); sc.Shaping == "limit" {
 		sc.Shaping = ByLimit
+	}
+	if sc.Exchange = Exchange(f.Exchange); sc.Exchange == "slots" {
+		sc.Exchange = BySlots
 	}
 	if sc.PieceLength == 0 {
 		sc.PieceLength = metainfo.PieceLengthFor(sc.Size)
@@ -192,7 +196,7 @@ func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // The keys of each table, for the message about one that is not among them.
 var keys = map[string]string{
-	"":             "title, size, piece-size, seed, degree, slots, policy, latency, tracker, shaping, until, story, [server], [[class]]",
+	"":             "title, size, piece-size, seed, degree, slots, policy, latency, tracker, shaping, exchange, until, story, [server], [[class]]",
 	"server":       "count, up, down, leave-after-copies, leave-at",
 	"class":        "name, count, up, down, strategy, policy, degree, have, fail, [class.arrive], [class.leave]",
 	"class.arrive": "kind, at, within, rate, trace",

@@ -21,14 +21,15 @@ type Scenario struct {
 	Server  Server
 	Classes []Class
 
-	Degree  int           // neighbours that a peer has on average, 0 = everybody
-	Slots   int           // regular unchokes, 0 = 4; one optimistic comes on top
-	Policy  policy.Policy // of classes that name none, and of the server
-	Latency time.Duration // one way, between any two peers
-	Tracker time.Duration // how often a peer that lost neighbours asks for others; 0 = never again after joining
-	Shaping Shaping       // who keeps to the rates
-	Until   time.Duration // the end at the latest; 0 = 20 times the bound, or when all are done
-	Story   bool          // the scenario is meant to be told step by step
+	Degree   int           // neighbours that a peer has on average, 0 = everybody
+	Slots    int           // regular unchokes, 0 = 4; one optimistic comes on top
+	Policy   policy.Policy // of classes that name none, and of the server
+	Latency  time.Duration // one way, between any two peers
+	Tracker  time.Duration // how often a peer that lost neighbours asks for others; 0 = never again after joining
+	Shaping  Shaping       // who keeps to the rates
+	Exchange Exchange      // to whom a peer sends
+	Until    time.Duration // the end at the latest; 0 = 20 times the bound, or when all are done
+	Story    bool          // the scenario is meant to be told step by step
 }
 
 // Shaping says who keeps a peer's traffic to its rates.
@@ -38,6 +39,16 @@ type Shaping string
 const (
 	ByLimit Shaping = ""     // the peer itself, by --limit-up and --limit-down: it knows its rates
 	ByLink  Shaping = "link" // the link: the peer writes into sockets whose buffers drain at that rate, shared by its connections
+)
+
+// Exchange says to whom peers send.
+type Exchange string
+
+// The ways to exchange pieces; the zero value is BySlots.
+const (
+	BySlots Exchange = ""       // to those whom the live choker unchokes
+	Serial  Exchange = "serial" // one whole piece at a time, each to a random neighbour that wants one; fast only
+	Rounds  Exchange = "rounds" // Serial where all know the copies in the whole swarm, as simulations in rounds have it; fast only
 )
 
 // Server is the seeds that are there from the start: one, unless Count says more.

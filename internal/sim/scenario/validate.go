@@ -36,6 +36,8 @@ func (sc *Scenario) Validate() error {
 		return fmt.Errorf("slots: want 0 (the default) to %d, got %d", maxSlots, sc.Slots)
 	case sc.Shaping != ByLimit && sc.Shaping != ByLink:
 		return fmt.Errorf("shaping: want limit or link, got %q", sc.Shaping)
+	case sc.Exchange != BySlots && sc.Exchange != Serial && sc.Exchange != Rounds:
+		return fmt.Errorf("exchange: want slots, serial or rounds, got %q", sc.Exchange)
 	case len(sc.Classes) == 0:
 		return fmt.Errorf("class: want at least one [[class]] of peers")
 	case len(sc.Classes) > maxClasses:
