@@ -60,7 +60,7 @@ func newLab(inv *invocation) *cobra.Command {
 	f.Var(&l.down, "down", "what each receiver downloads (default: not limited)")
 	f.IntVar(&l.repeat, "repeat", lab.DefaultRepeat, "measure each swarm `N` times; the median counts")
 	choiceVar(f, &l.client, "client", "the client to measure", lab.ClientNames()...)
-	choiceVar(f, &l.policy, "policy", "by what eddy serves: who gives most, or everybody, for equal machines that trust each other", "tit-for-tat", "cooperative")
+	choiceVar(f, &l.policy, "policy", "by what eddy serves: who gives most, or everybody, for equal machines that trust each other", "tit-for-tat", cooperative)
 	choiceVar(f, &l.shaping, "shaping", "what keeps all to their rates: links of network namespaces, the clients themselves, or what is possible", "auto", string(lab.NetNS), string(lab.Internal))
 	choiceVar(f, &l.arch, "arch", "measure one architecture only", "both", string(lab.ClientServer), string(lab.P2P))
 	f.StringVar(&l.plot, "plot", "", "draw the times over the number of receivers to `FILE`.svg or .png")

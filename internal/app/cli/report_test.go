@@ -60,3 +60,13 @@ func TestKnownRatesGoTogether(t *testing.T) {
 		}
 	}
 }
+
+// Each of share, get and seed gives its --policy to the library.
+func TestPolicyReachesTheClient(t *testing.T) {
+	inv := newInvocation(Stdio{})
+	for _, p := range []string{"tit-for-tat", cooperative} {
+		if got := inv.clientConfig(&swarmFlags{policy: p, limitUp: 5}); got.Policy != p || got.UploadLimit != 5 {
+			t.Errorf("%s: %+v", p, got)
+		}
+	}
+}

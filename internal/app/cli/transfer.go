@@ -29,9 +29,12 @@ type swarmFlags struct {
 	policy   string
 }
 
+// cooperative is the value of --policy that serves everybody, where no limit is set.
+const cooperative = "cooperative"
+
 // definePolicy defines --policy.
 func (s *swarmFlags) definePolicy(f *pflag.FlagSet) {
-	choiceVar(f, &s.policy, "policy", "whom to serve: who gives most, or, without --limit-up, everybody (up to 40), for equal machines that trust each other", "tit-for-tat", "cooperative")
+	choiceVar(f, &s.policy, "policy", "whom to serve: who gives most, or, without --limit-up, everybody (up to 40), for equal machines that trust each other", "tit-for-tat", cooperative)
 }
 
 // clientConfig is what all commands that talk to peers tell the library.
@@ -58,6 +61,9 @@ func (inv *invocation) newClient(config eddy.Config) (*eddy.Client, error) {
 			f.Cause = op.Err
 		}
 		return nil, f
+	}
+	if config.Policy == cooperative && config.UploadLimit > 0 {
+		inv.say("--policy cooperative serves everybody only where no --limit-up is set: with it, a few at a time, first who has least")
 	}
 	return client, nil
 }

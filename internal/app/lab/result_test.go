@@ -120,6 +120,16 @@ func TestWarningOfSlowLinks(t *testing.T) {
 	}
 }
 
+// core/policy: "Wide: who knows no upload limit of its own serves all who want something". Members that limit themselves know one.
+func TestWarningOfCooperativeWithLimits(t *testing.T) {
+	for policy, want := range map[string]int{"cooperative": 1, "tit-for-tat": 0, "": 0} {
+		l := &Lab{cfg: Config{Shaping: Internal, Policy: policy}, client: &eddyClient}
+		if err := l.build(2); err != nil || len(l.warnings) != want {
+			t.Errorf("policy %q: %q, %v", policy, l.warnings, err)
+		}
+	}
+}
+
 func TestFigure(t *testing.T) {
 	sim := 2.0
 	c := Figure(&Result{Rows: []Row{

@@ -27,6 +27,9 @@ func (l *Lab) build(receivers int) (err error) {
 		return &MissingError{l.client.name + " refuses peers at 127.x addresses, and that is all there is without shaped links", "run as root on Linux with iproute2"}
 	}
 	l.cfg.Shaping = Internal
+	if l.cfg.Policy == "cooperative" {
+		l.warn("the members limit themselves here, and cooperative peers serve everybody only where no limit is set: with one, a few at a time, first who has least")
+	}
 	l.net = l.makeLoopback(receivers)
 	return nil
 }
