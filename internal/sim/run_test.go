@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/sim/block"
+	"github.com/eddy-p2p/eddy/internal/sim/piece"
 	"github.com/eddy-p2p/eddy/internal/sim/record"
 	"github.com/eddy-p2p/eddy/internal/sim/scenario"
 )
@@ -146,6 +147,7 @@ func TestRunRefuses(t *testing.T) {
 	}{
 		"size":        {func(sc *scenario.Scenario) { sc.Size = 0 }, Options{}},
 		"no fidelity": {func(*scenario.Scenario) {}, Options{Fidelity: "slow"}},
+		"exchange":    {func(sc *scenario.Scenario) { sc.Exchange = scenario.Rounds }, Options{Fidelity: Engine}},
 		"no events":   {func(*scenario.Scenario) {}, Options{Fidelity: Fast, Trace: func(block.Event) {}}},
 		"nobody comes": {func(sc *scenario.Scenario) {
 			sc.Until, sc.Classes[0].Count = time.Second, 0
@@ -157,6 +159,16 @@ func TestRunRefuses(t *testing.T) {
 		if _, err := Run(t.Context(), sc, row.opt); err == nil || !strings.Contains(err.Error(), tells) {
 			t.Errorf("%s: %v", tells, err)
 		}
+	}
+}
+
+// What the engine has no way for is the fast simulator's, without being asked, and names its own model.
+func TestExchangeIsFast(t *testing.T) {
+	sc := small()
+	sc.Exchange = scenario.Serial
+	res, err := Run(t.Context(), sc, Options{})
+	if err != nil || res.Fidelity != string(Fast) || res.Model != piece.SerialModel {
+		t.Errorf("%+v, %v", res, err)
 	}
 }
 

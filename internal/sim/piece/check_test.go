@@ -121,6 +121,7 @@ func anyScenario(t *rapid.T) *scenario.Scenario {
 		Degree:      rapid.SampledFrom([]int{0, 2, 4, 8}).Draw(t, "degree"),
 		Slots:       rapid.IntRange(0, 5).Draw(t, "slots"),
 		Policy:      rapid.SampledFrom(policy.All()).Draw(t, "policy"),
+		Exchange:    rapid.SampledFrom([]scenario.Exchange{scenario.BySlots, scenario.BySlots, scenario.Serial, scenario.Rounds}).Draw(t, "exchange"),
 		Latency:     time.Duration(rapid.SampledFrom([]int{0, 5, 200}).Draw(t, "latency")) * time.Millisecond,
 		Tracker:     time.Duration(rapid.SampledFrom([]int{0, 3}).Draw(t, "tracker")) * time.Second,
 		Server: scenario.Server{Count: rapid.IntRange(1, 3).Draw(t, "servers"), Up: rate("server", false),

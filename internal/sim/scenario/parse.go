@@ -28,8 +28,8 @@ type file struct {
 	Latency   duration `toml:"latency"`
 	Tracker   duration `toml:"tracker"`
 	Shaping   string   `toml:"shaping"`
-	Until     duration `toml:"until"`
 	Exchange  string   `toml:"exchange"`
+	Until     duration `toml:"until"`
 	Story     bool     `toml:"story"`
 
 	Server struct {

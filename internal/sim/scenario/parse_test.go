@@ -24,6 +24,7 @@ policy = "cooperative"
 latency = "20ms"
 tracker = 30
 shaping = "link"
+exchange = "serial"
 until = "1h"
 story = true
 [server]
@@ -65,7 +66,7 @@ func TestParseAllKeys(t *testing.T) {
 	}
 	want := &Scenario{
 		Name: "all", Title: "all keys", Size: 64 << 20, PieceLength: 256 << 10, Seed: 7, Degree: 30, Slots: 5, Policy: policy.Cooperative,
-		Latency: 20 * time.Millisecond, Tracker: 30 * time.Second, Shaping: ByLink, Until: time.Hour, Story: true,
+		Latency: 20 * time.Millisecond, Tracker: 30 * time.Second, Shaping: ByLink, Exchange: Serial, Until: time.Hour, Story: true,
 		Server: Server{Count: 2, Up: 1_250_000, Down: 5, Copies: 1.5, Stay: 10 * time.Minute},
 		Classes: []Class{
 			{Name: "a", Count: 3, Up: 1 << 20, Down: 2 << 20, Strategy: FreeRider, Policy: policy.Classic, Degree: 9, Have: 0.25, Fail: 0.001,
@@ -123,6 +124,7 @@ func TestValidate(t *testing.T) {
 		"degree":                               func(s *Scenario) { s.Degree = -1 },
 		"slots":                                func(s *Scenario) { s.Slots = maxSlots + 1 },
 		"shaping":                              func(s *Scenario) { s.Shaping = "x" },
+		"exchange: want slots, serial or":      func(s *Scenario) { s.Exchange = "x" },
 		"class: want":                          func(s *Scenario) { s.Classes = nil },
 		"class: 65":                            func(s *Scenario) { s.Classes = make([]Class, 65) },
 		"latency":                              func(s *Scenario) { s.Latency = -1 },
