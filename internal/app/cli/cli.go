@@ -109,7 +109,7 @@ Settings: a flag, else the environment (EDDY_LOG_FORMAT, EDDY_GET_LIMIT_UP), els
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return asUsage(cmd, err) })
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return inv.prepare(cmd) }
 	for _, command := range []func(*invocation) *cobra.Command{
-		newShare, newGet, newSeed, newCreate, newShow, newEdit, newVerify, newTracker, newPlan, newSim, newLab, newUpper, newVersion, newCompletion,
+		newShare, newGet, newSeed, newCreate, newShow, newEdit, newVerify, newTracker, newPlan, newSim, newRing, newLab, newUpper, newVersion, newCompletion,
 	} {
 		cmd := command(inv)
 		checkArgs := cmd.Args
