@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/eddy-p2p/eddy/internal/app/plot"
+	"github.com/eddy-p2p/eddy/internal/format/units"
 	"github.com/eddy-p2p/eddy/internal/sim/record"
 )
 
@@ -16,6 +17,10 @@ func simPanels(res *record.Result) []plot.Panel {
 // completionChart is the distribution of the peers' own times, by class where there are several, with the bound beside it.
 func completionChart(res *record.Result) plot.Chart {
 	c := plot.Chart{Title: "Completion", XLabel: "seconds since a peer came", YLabel: "share of the peers complete", YMin0: true}
+	if len(res.All) == 0 {
+		c.Empty = "nobody was complete when it ended at " + units.FormatDuration(res.End)
+		return c
+	}
 	all := plot.Series{Name: "peers", Style: plot.Steps, X: []float64{0}, Y: []float64{0}}
 	// A curve of a thousand steps looks like one of a million.
 	n := len(res.All)

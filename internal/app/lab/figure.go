@@ -7,7 +7,9 @@ import (
 	"github.com/eddy-p2p/eddy/internal/format/units"
 )
 
-// Figure draws both architectures over the number of receivers: the bound, what was simulated and what was measured.
+// Figure draws both architectures over the number of receivers: the bound, what was simulated and what was measured. An
+// architecture has the same colour in every figure, that of `eddy plan`, whether or not the client was simulated. The three may
+// coincide, so each is drawn such that the others show: a dashed line, a ring, and a point inside of it.
 func Figure(r *Result) plot.Chart {
 	c := plot.Chart{
 		Title: fmt.Sprintf("%s to N receivers: server %s, each receiver %s (%s)", units.FormatSize(r.Size),
@@ -15,9 +17,9 @@ func Figure(r *Result) plot.Chart {
 		XLabel: "receivers", YLabel: "seconds until the last has all", YMin0: true,
 	}
 	for i, arch := range []Arch{ClientServer, P2P} {
-		bound := plot.Series{Name: arch.words() + ", minimum", Style: plot.Dashed, Color: 2*i + 1}
-		simulated := plot.Series{Name: arch.words() + ", simulated", Style: plot.Line, Color: 2*i + 2}
-		measured := plot.Series{Name: arch.words() + ", measured", Style: plot.Points, Color: 2*i + 1}
+		bound := plot.Series{Name: arch.words() + ", minimum", Style: plot.Dashed, Color: i + 1}
+		simulated := plot.Series{Name: arch.words() + ", simulated", Style: plot.Rings, Color: i + 1}
+		measured := plot.Series{Name: arch.words() + ", measured", Style: plot.Points, Color: i + 1}
 		for _, row := range r.Rows {
 			if row.Arch != arch {
 				continue

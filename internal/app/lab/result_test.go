@@ -153,4 +153,17 @@ func TestFigure(t *testing.T) {
 	if diff := cmp.Diff([]float64{1.6, 2.5}, c.Series[4].Y); diff != "" {
 		t.Error(diff)
 	}
+	// One colour an architecture, whether or not it was simulated, and no two series of it drawn alike: they may coincide.
+	drawn := map[[2]int]string{}
+	for i, s := range c.Series {
+		want := 1
+		if i >= 3 {
+			want = 2
+		}
+		look := [2]int{s.Color, int(s.Style)}
+		if s.Color != want || drawn[look] != "" {
+			t.Errorf("%s has colour %d and style %d, like %q", s.Name, s.Color, s.Style, drawn[look])
+		}
+		drawn[look] = s.Name
+	}
 }

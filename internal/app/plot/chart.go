@@ -1,6 +1,7 @@
 package plot
 
 import (
+	"cmp"
 	"fmt"
 	"image/color"
 	"math"
@@ -17,9 +18,13 @@ const (
 	Line       Style = iota // a line through the points
 	Dashed                  // a dashed line: bounds and models, as against what was measured
 	Points                  // points alone
+	Rings                   // wide hollow points: what they may coincide with still shows inside of them
 	LinePoints              // a line with the points on it
 	Steps                   // each value holds until the next X: distributions, counts over time
 )
+
+func (s Style) isLine() bool    { return s != Points && s != Rings }
+func (s Style) hasPoints() bool { return s == Points || s == Rings || s == LinePoints }
 
 // Series is one line of a chart. X and Y are as long as each other; a point of which one is NaN or infinite breaks the line.
 type Series struct {
@@ -35,9 +40,13 @@ type Series struct {
 type Chart struct {
 	Title, XLabel, YLabel string
 	Series                []Series
-	YMin0                 bool // the Y axis starts at 0; without meaning when LogY
-	LogX, LogY            bool // logarithmic axes: points that are not positive are left out
+	YMin0                 bool   // the Y axis starts at 0; without meaning when LogY
+	LogX, LogY            bool   // logarithmic axes: points that are not positive are left out
+	Empty                 string // what to say in the place of curves where there is no point; "" = no data
 }
+
+// empty is what an empty chart says.
+func (c Chart) empty() string { return cmp.Or(c.Empty, "no data") }
 
 // Panel is one picture of a figure: a Chart or a Heatmap.
 type Panel interface {
@@ -105,13 +114,13 @@ func (c Chart) draw(area draw.Canvas, colors map[string]int) {
 	}
 	for i, s := range c.Series {
 		col := c.colorOf(i, colors)
-		if s.Style != Points {
+		if s.Style.isLine() {
 			for _, run := range c.runs(s, at) {
 				data.StrokeLines(lineStyle(s.Style, palette[col]), run)
 			}
 		}
-		if s.Style == Points || s.Style == LinePoints {
-			c.drawPoints(&data, s, glyphStyle(col), at)
+		if s.Style.hasPoints() {
+			c.drawPoints(&data, s, glyphStyle(s.Style, col), at)
 		}
 	}
 }
@@ -198,6 +207,9 @@ func lineStyle(s Style, c color.Color) draw.LineStyle {
 	return l
 }
 
-func glyphStyle(index int) draw.GlyphStyle {
+func glyphStyle(s Style, index int) draw.GlyphStyle {
+	if s == Rings {
+		return draw.GlyphStyle{Color: palette[index], Radius: vg.Points(5.5), Shape: draw.RingGlyph{}}
+	}
 	return draw.GlyphStyle{Color: palette[index], Radius: vg.Points(3), Shape: glyphs[index%len(glyphs)]}
 }

@@ -55,7 +55,7 @@ func (c Chart) frame(area draw.Canvas, x, y scale, colors map[string]int) draw.C
 	}
 	if !c.hasPoint() {
 		none := textStyle(labelSize, inkSoft, draw.XCenter, draw.YCenter)
-		data.FillText(none, data.Center(), "no data")
+		data.FillText(fitted(none, c.empty(), data.Size().X), data.Center(), c.empty())
 	}
 	return data
 }
@@ -145,10 +145,10 @@ func (c Chart) legend(area draw.Canvas, colors map[string]int) draw.Canvas {
 
 // drawSample draws a piece of a series as the legend shows it.
 func drawSample(area draw.Canvas, at vg.Point, style Style, col int) {
-	if style != Points {
+	if style.isLine() {
 		area.StrokeLine2(lineStyle(style, palette[col]), at.X, at.Y, at.X+sample, at.Y)
 	}
-	if style == Points || style == LinePoints {
-		area.DrawGlyphNoClip(glyphStyle(col), vg.Point{X: at.X + sample/2, Y: at.Y})
+	if style.hasPoints() {
+		area.DrawGlyphNoClip(glyphStyle(style, col), vg.Point{X: at.X + sample/2, Y: at.Y})
 	}
 }

@@ -141,6 +141,10 @@ func TestNothingToDraw(t *testing.T) {
 			t.Errorf("%+v: %q", c, got)
 		}
 	}
+	why := Chart{Empty: "nobody came"}
+	if got := texts(svgOf(t, why)); !slices.Contains(got, "nobody came") || !strings.Contains(why.Terminal(80, 20), "nobody came") {
+		t.Errorf("an empty chart that knows why: %q", got)
+	}
 	if got := texts(svgOf(t, Heatmap{})); !slices.Contains(got, "no data") {
 		t.Errorf("empty heat map: %q", got)
 	}
@@ -239,5 +243,19 @@ func TestHeatmap(t *testing.T) {
 		if !slices.Contains(got, want) {
 			t.Errorf("%q is not written; got %q", want, got)
 		}
+	}
+}
+
+// A line, a ring and a point at the same place all show: the ring is hollow, and wider than the point.
+func TestRings(t *testing.T) {
+	xy := func(name string, style Style) Series {
+		return Series{Name: name, X: []float64{1, 2}, Y: []float64{3, 4}, Style: style, Color: 2}
+	}
+	alone, with := svgOf(t, Chart{Series: []Series{xy("", Points)}}), svgOf(t, Chart{Series: []Series{xy("", Points), xy("", Rings)}})
+	if a, b := len(lines(alone, 1)), len(lines(with, 1)); a != 0 || b != 2 {
+		t.Errorf("%d outlines of points, %d with rings around the two; want 0 and 2", a, b)
+	}
+	if ring, point := glyphStyle(Rings, 1).Radius, glyphStyle(Points, 1).Radius; ring < 1.5*point {
+		t.Errorf("a ring of radius %v hides in a point of %v", ring, point)
 	}
 }

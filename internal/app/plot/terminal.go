@@ -38,7 +38,7 @@ func (c Chart) Terminal(width, height int) string {
 		}
 	}
 	if c.validate() != nil || !c.hasPoint() {
-		b.WriteString("no data\n")
+		b.WriteString(c.empty() + "\n")
 		return b.String()
 	}
 	x, y := c.scales()

@@ -41,7 +41,7 @@ func TestTerminalFits(t *testing.T) {
 		for range rapid.IntRange(0, 9).Draw(t, "series") {
 			n := rapid.IntRange(0, 30).Draw(t, "n")
 			c.Series = append(c.Series, Series{X: rapid.SliceOfN(value, n, n).Draw(t, "x"), Y: rapid.SliceOfN(value, n, n).Draw(t, "y"),
-				Style: Style(rapid.IntRange(0, 4).Draw(t, "style"))})
+				Style: Style(rapid.IntRange(0, int(Steps)).Draw(t, "style"))})
 		}
 		w, h := rapid.IntRange(-5, 120).Draw(t, "w"), rapid.IntRange(-5, 60).Draw(t, "h")
 		got := c.Terminal(w, h)
