@@ -70,6 +70,9 @@ func (s *simFlags) define(f *pflag.FlagSet) {
 // shapings are the values of --shaping, in the words of scenarios; the default first.
 var shapings = []string{"limit", string(scenario.ByLink)}
 
+// shapingOf is the value of --shaping that sc stands for.
+func shapingOf(sc *scenario.Scenario) string { return cmp.Or(string(sc.Shaping), shapings[0]) }
+
 // options are those of the fidelity.
 func (s *simFlags) options() sim.Options {
 	if s.fidelity == "auto" {

@@ -21,7 +21,8 @@ type simDoc struct {
 	Seed     uint64   `json:"seed"`
 	Digest   string   `json:"digest"`
 	Fidelity string   `json:"fidelity"`
-	Model    string   `json:"model"` // of bandwidth
+	Model    string   `json:"model"`   // of bandwidth
+	Shaping  string   `json:"shaping"` // limit or link
 	Policy   string   `json:"policy"`
 	Size     int64    `json:"size"`
 	Piece    int64    `json:"piece_length"`
@@ -117,7 +118,7 @@ type simPassage struct {
 
 func newSimDoc(sc *scenario.Scenario, res *record.Result, story *sim.Story, wall time.Duration) *simDoc {
 	d := &simDoc{
-		Scenario: sc.Name, Title: sc.Title, Seed: sc.Seed, Digest: res.Digest, Fidelity: res.Fidelity, Model: res.Model,
+		Scenario: sc.Name, Title: sc.Title, Seed: sc.Seed, Digest: res.Digest, Fidelity: res.Fidelity, Model: res.Model, Shaping: shapingOf(sc),
 		Policy: sc.PolicyOf(-1).Name, Size: sc.Size, Piece: sc.PieceLength, Peers: res.Peers, Complete: res.Complete, Failed: res.Failed,
 		LastDone: known(res.LastDone.Seconds()), Median: known(res.Own.Median.Seconds()), Bound: known(res.Bound.Seconds),
 		Limit: known(res.Bound.Limit), Ratio: known(res.Ratio), End: res.End.Seconds(), Own: timesOf(res.Own),
@@ -179,7 +180,10 @@ func (d *simDoc) text() string {
 	row("scenario", "%s", title)
 	row("content", "%s in pieces of %s, policy %s, seed %d", units.FormatSize(d.Size), formatPieceLength(d.Piece), d.Policy, d.Seed)
 	row("fidelity", "%s", d.Fidelity)
-	row("bandwidth", "%s", d.Model)
+	for i, line := range wrapped(d.Model, summaryWidth) {
+		row([]string{"bandwidth", ""}[min(i, 1)], "%s", line)
+	}
+	row("shaping", "%s", d.shaping())
 	row("peers", "%s", d.census())
 	if res.Complete > 0 {
 		d.times(row)
@@ -194,6 +198,37 @@ func (d *simDoc) text() string {
 	row("digest", "%s (equal for equal runs)", d.Digest)
 	row("took", "%.2f s of real time for %s of virtual time%s", d.Wall, units.FormatDuration(res.End), memory)
 	return b.String()
+}
+
+// summaryWidth is how much of the bandwidth model goes in one line of the summary.
+const summaryWidth = 108
+
+// wrapped breaks a text between words into lines of at most width characters, where its words allow.
+func wrapped(text string, width int) (lines []string) {
+	line := ""
+	for _, word := range strings.Fields(text) {
+		switch {
+		case line == "":
+			line = word
+		case len([]rune(line))+1+len([]rune(word)) > width:
+			lines, line = append(lines, line), word
+		default:
+			line += " " + word
+		}
+	}
+	return append(lines, line)
+}
+
+// shaping says who keeps to the rates, and what that means for a policy that it matters to.
+func (d *simDoc) shaping() string {
+	if d.Shaping == string(scenario.ByLink) {
+		return "link: the links keep to the rates, and tell nobody how fast they are"
+	}
+	text := "limit: peers keep to the rates themselves"
+	if d.Policy == cooperative {
+		text += "; cooperative ones then serve a few at a time, and everybody only with --shaping link"
+	}
+	return text
 }
 
 func (s *simStory) write(b *strings.Builder) {

@@ -54,11 +54,18 @@ func TestSimInterrupted(t *testing.T) {
 // A curve of many peers has few points, ends with all of them, and never falls.
 func TestCompletionChart(t *testing.T) {
 	for _, n := range []int{0, 1, 999, 1000, 1001, 123456} {
-		res := &record.Result{Peers: max(n, 1), Complete: n, Bound: record.Bound{Seconds: 1}}
+		res := &record.Result{Peers: max(n, 1), Complete: n, Bound: record.Bound{Seconds: 1}, End: 90 * time.Second}
 		for i := range n {
 			res.All = append(res.All, time.Duration(i+1)*time.Second)
 		}
 		c := completionChart(res)
+		if n == 0 {
+			// Of nobody there is no curve, and the panel says so.
+			if len(c.Series) > 0 || c.Empty != "nobody was complete when it ended at 1m30s" {
+				t.Errorf("%d series, %q", len(c.Series), c.Empty)
+			}
+			continue
+		}
 		s := c.Series[0]
 		if len(s.X) > 1001 || len(s.X) != len(s.Y) {
 			t.Fatalf("%d peers: %d points", n, len(s.X))
@@ -90,6 +97,16 @@ func TestUnchokeMap(t *testing.T) {
 		t.Errorf("of one who unchoked nobody: %v", h.Values[2])
 	}
 	var _ plot.Panel = h
+}
+
+func TestWrapped(t *testing.T) {
+	for text, want := range map[string][]string{
+		"": {""}, "one": {"one"}, "one two": {"one two"}, "one two three": {"one two", "three"}, "immeasurable a b": {"immeasurable", "a b"}, "äöü äöü äöü": {"äöü äöü", "äöü"},
+	} {
+		if d := cmp.Diff(want, wrapped(text, 7)); d != "" {
+			t.Errorf("%q: %s", text, d)
+		}
+	}
 }
 
 func TestPeakMemory(t *testing.T) {
