@@ -48,7 +48,7 @@ type Chart struct {
 // empty is what an empty chart says.
 func (c Chart) empty() string { return cmp.Or(c.Empty, "no data") }
 
-// Panel is one picture of a figure: a Chart or a Heatmap.
+// Panel is one picture of a figure: a Chart, a Heatmap or a Ring.
 type Panel interface {
 	validate() error
 	names() []string // of series, in order

@@ -1,4 +1,4 @@
-// Package plot draws eddy's figures: charts of series over an axis, and heat maps, to an SVG or PNG file or as text for a
+// Package plot draws eddy's figures: charts of series over an axis, heat maps and rings of nodes, to an SVG or PNG file or as text for a
 // terminal. The same data gives the same bytes.
 //
 // A figure is one or more panels, laid out in a grid in one file:
@@ -8,9 +8,9 @@
 //			Series: []plot.Series{{Name: "client-server", X: peers, Y: cs}, {Name: "P2P", X: peers, Y: p2p}},
 //		})
 //
-//	  - chart.go and heatmap.go hold the two kinds of panel and how they are drawn; frame.go the axes, grid and legend around a chart;
+//	  - chart.go, heatmap.go and ring.go hold the kinds of panel and how they are drawn; frame.go the axes, grid and legend around a chart;
 //	  - scale.go chooses ranges and ticks, style.go the colours and fonts;
-//	  - save.go lays panels out and writes the file, terminal.go draws with characters.
+//	  - save.go lays panels out and writes the file, terminal.go and ring_terminal.go draw with characters.
 //
 // Series of the same name have the same colour in all panels of a file. Colours are told apart by people with any of the usual
 // colour-vision deficiencies, and point shapes differ as well. Points that are not finite (or not positive on a logarithmic axis) leave

@@ -61,19 +61,30 @@ func Save(path string, panels ...Panel) error {
 	return replace(path, data.Bytes())
 }
 
-// size returns the grid for n panels and the size of the figure. Two stand one above the other, since figures are read in pages.
-func size(n int) (cols, rows int, w, h vg.Length) {
+// size returns the grid for panels and the size of the figure. Two stand one above the other, since figures are read in pages.
+func size(panels []Panel) (cols, rows int, w, h vg.Length) {
+	n := len(panels)
 	cols = 1
 	if n > 2 {
 		cols = int(math.Ceil(math.Sqrt(float64(n))))
 	}
 	rows = (n + cols - 1) / cols
-	return cols, rows, vg.Length(cols) * panelWidth, vg.Length(rows) * panelHeight
+	w, h = panelWidth, panelHeight
+	for _, p := range panels {
+		if own, ok := p.(interface{ extent() (w, h vg.Length) }); ok {
+			ow, oh := own.extent()
+			w, h = max(w, ow), max(h, oh)
+			if n == 1 {
+				w = ow
+			}
+		}
+	}
+	return cols, rows, vg.Length(cols) * w, vg.Length(rows) * h
 }
 
 // paint draws panels in rows.
 func paint(c vg.CanvasSizer, panels []Panel) {
-	cols, rows, _, _ := size(len(panels))
+	cols, rows, _, _ := size(panels)
 	whole := draw.New(c)
 	whole.SetColor(rgb(0xFFFFFF))
 	whole.Fill(whole.Rectangle.Path())
@@ -92,7 +103,7 @@ func paint(c vg.CanvasSizer, panels []Panel) {
 }
 
 func renderPNG(out *bytes.Buffer, panels []Panel) error {
-	_, _, w, h := size(len(panels))
+	_, _, w, h := size(panels)
 	c := vgimg.NewWith(vgimg.UseWH(w, h), vgimg.UseDPI(dpi))
 	paint(c, panels)
 	_, err := vgimg.PngCanvas{Canvas: c}.WriteTo(out)
@@ -100,7 +111,7 @@ func renderPNG(out *bytes.Buffer, panels []Panel) error {
 }
 
 func renderSVG(out *bytes.Buffer, panels []Panel) error {
-	_, _, w, h := size(len(panels))
+	_, _, w, h := size(panels)
 	c := vgsvg.New(w, h)
 	paint(c, panels)
 	var raw bytes.Buffer
