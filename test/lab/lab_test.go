@@ -139,8 +139,14 @@ func checkRows(t *testing.T, r *result, archs ...string) {
 	}
 }
 
-// start starts a lab with a large file, and returns when the swarm is being measured.
+// start starts a lab with a large file, and returns when it is being measured.
 func start(t *testing.T, args ...string) (*exec.Cmd, *output) {
+	t.Helper()
+	return startUntil(t, "client-server, 2 receivers: at least", args...)
+}
+
+// startUntil starts a lab with a large file, and returns when it has said so much and has processes.
+func startUntil(t *testing.T, says string, args ...string) (*exec.Cmd, *output) {
 	t.Helper()
 	cmd := command(append([]string{"--size", "200MB"}, args...)...)
 	out := &output{changed: make(chan struct{}, 1)}
@@ -149,7 +155,7 @@ func start(t *testing.T, args ...string) (*exec.Cmd, *output) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill() })
-	out.await(t, "client-server, 2 receivers: at least")
+	out.await(t, says)
 	// Its receivers run by now or are about to.
 	await(t, "the lab has children", func() bool { return len(ours()) > 2 })
 	return cmd, out
@@ -201,13 +207,18 @@ func await(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// Ctrl-C in the middle of a run: code 130, and no process, namespace, link or file stays.
+// Ctrl-C in the middle of a run, or of the calibration: code 130, and no process, namespace, link or file stays.
 func TestInterrupt(t *testing.T) {
-	for _, shaping := range []string{"netns", "internal"} {
-		t.Run(shaping, func(t *testing.T) {
+	for _, row := range []struct{ name, shaping, says string }{
+		{"netns", "netns", "client-server, 2 receivers: at least"},
+		{"internal", "internal", "client-server, 2 receivers: at least"},
+		{"calibration", "netns", "calibrating 3 links"},
+		{"internal calibration", "internal", "calibrating 3 links"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
 			harness.Need(t, "ip", "tc")
 			links := count(t)
-			cmd, out := start(t, "--shaping", shaping)
+			cmd, out := startUntil(t, row.says, "--shaping", row.shaping)
 			if err := cmd.Process.Signal(os.Interrupt); err != nil {
 				t.Fatal(err)
 			}
@@ -215,6 +226,9 @@ func TestInterrupt(t *testing.T) {
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || exit.ExitCode() != 130 {
 				t.Errorf("ended with %v, want code 130\n%s", err, out)
+			}
+			if says := out.String(); row.says == "calibrating 3 links" && strings.Contains(says, "receivers: at least") {
+				t.Errorf("the calibration went on to its end:\n%s", says)
 			}
 			nothingLeft(t)
 			if now := count(t); now != links {

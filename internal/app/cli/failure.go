@@ -186,7 +186,7 @@ func exitCodesHelp(codes ...int) string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-// setHelp gives a command its long help: the text, then the exit codes.
+// setHelp gives a command its long help: the text, then the units of the flags that it has by now, then the exit codes.
 func setHelp(cmd *cobra.Command, text string, codes ...int) {
-	cmd.Long = strings.TrimSpace(text) + exitCodesHelp(codes...)
+	cmd.Long = strings.TrimSpace(text) + unitsHelp(cmd.Flags()) + exitCodesHelp(codes...)
 }

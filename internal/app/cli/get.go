@@ -82,6 +82,7 @@ The path of the finished content is printed on stdout, the report of the transfe
 --on-complete runs a command with the shell once the content is verified; EDDY_PATH and EDDY_INFOHASH are in its environment, its
 output goes to stderr. Its failure ends with code 1, but leaves what was fetched and the seeding as they are.`,
 		exitOK, exitFailed, exitUsage, exitIncomplete, exitNotFound, exitTimeout, exitNetwork, exitDisk, exitConflict, exitInterrupted, exitTerminated)
+	explainCode(cmd, exitFailed, "the torrent is invalid or has another infohash, the files cannot be written, or --on-complete failed")
 	return cmd
 }
 

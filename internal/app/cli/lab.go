@@ -64,6 +64,9 @@ func newLab(inv *invocation) *cobra.Command {
 	choiceVar(f, &l.shaping, "shaping", "what keeps all to their rates: links of network namespaces, the clients themselves, or what is possible", "auto", string(lab.NetNS), string(lab.Internal))
 	choiceVar(f, &l.arch, "arch", "measure one architecture only", "both", string(lab.ClientServer), string(lab.P2P))
 	f.StringVar(&l.plot, "plot", "", "draw the times over the number of receivers to `FILE`.svg or .png")
+	sizeDefault(f, "size", l.size)
+	rateDefault(f, "server", l.server)
+	rateDefault(f, "up", l.up)
 	f.StringVar(&l.keep, "keep", "", "write what the members of each swarm print to files in `DIR`")
 	setHelp(cmd, `
 Measure how long it takes to bring one file to N receivers, both ways: N plain HTTP downloads from one server, and a swarm. All are real
@@ -72,10 +75,13 @@ addresses of the loopback network and limit themselves. What the links carry is 
 minimum is computed from that.
 
 The clock starts when all receivers have announced themselves and the seed starts; it ends with the last verified piece. Of a swarm the median
-of several runs counts. Nothing is left behind, also after Ctrl-C: processes, namespaces, links and files all go.
+of several runs counts. Ctrl-C ends the lab at any moment, while links are calibrated as well as during a run, with code 130 and without a
+result. Nothing is left behind: processes, namespaces, links and files all go.
 
 --client measures another client the same way: aria2, transmission or libtorrent, as Debian packages them.`,
 		exitOK, exitFailed, exitUsage, exitNotFound, exitDisk, exitInterrupted, exitTerminated)
+	explainCode(cmd, exitFailed, "a member of the lab failed or took too long, a copy was not the original, or the result could not be written")
+	explainCode(cmd, exitNotFound, "a program that it needs is not installed (a client, ip or tc), or there is no such directory for --plot")
 	cmd.AddCommand(newLabRoles(inv)...)
 	return cmd
 }

@@ -72,6 +72,8 @@ column count, if there is one, says how many are alike. Figures then show the fi
 
 --piece-size adds a column: peers pass on only whole pieces, and each copy of a piece comes from one sender. The schedule is Kumar and Ross's.`,
 		exitOK, exitFailed, exitUsage, exitNotFound, exitDisk)
+	explainCode(cmd, exitFailed, "the result or the figure could not be written, or the CSV file not be read")
+	explainCode(cmd, exitNotFound, "there is no such CSV file, or no such directory for --plot")
 	return cmd
 }
 

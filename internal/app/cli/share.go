@@ -70,6 +70,8 @@ It shares until it is interrupted, or until --until-copies peers are complete. U
 that changes is no longer served, and ends it with code 1. Of a directory, links to files inside are followed, others refused, and
 unreadable files are listed. Where some files or paths cannot be shared, the others are; the exit code then is 3.`,
 		exitOK, exitFailed, exitUsage, exitIncomplete, exitNotFound, exitNetwork, exitDisk, exitConflict)
+	explainCode(cmd, exitFailed, "the content cannot be read, or changed while it was shared; or the line could not be printed")
+	explainCode(cmd, exitIncomplete, "some files or paths could not be shared; the others were")
 	return cmd
 }
 

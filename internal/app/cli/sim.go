@@ -54,11 +54,11 @@ type simFlags struct {
 
 func (s *simFlags) define(f *pflag.FlagSet) {
 	f.StringVar(&s.scenario, "scenario", "", "`FILE.toml`, or one of "+strings.Join(scenario.Shipped(), ", ")+"; flags beside it override it")
-	f.Var(&s.size, "size", "bytes of the content")
+	f.Var(&s.size, "size", "of the content")
 	f.Var(&s.server, "server", "upload rate of the server")
 	f.Var(&s.up, "up", "upload rate of each peer")
 	f.Var(&s.down, "down", "download rate of each peer; 0 = no limit")
-	f.IntVar(&s.slots, "slots", 0, "regular upload slots of a peer, the optimistic one on top (default 4)")
+	f.IntVar(&s.slots, "slots", 0, "regular upload slots of a peer, the optimistic one on top; 0 = 4, as live")
 	f.Var(&s.latency, "latency", "one way, between any two peers (default 20ms without a scenario)")
 	choiceVar(f, &s.shaping, "shaping", "who keeps to the rates: the peers, as by --limit-up, or their links, which tell nobody how fast they are; only then do "+
 		"cooperative peers serve everybody", shapings...)

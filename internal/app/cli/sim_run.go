@@ -65,6 +65,7 @@ func newSimRun(inv *invocation) *cobra.Command {
 		Args: wantArgs(""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
 	}
+	r.defineAll(cmd.Flags())
 	setHelp(cmd, `
 Simulate one swarm in virtual time: a server and peers as given by flags, or a scenario file (docs/sim.md lists its keys), or a scenario that ships
 with eddy:
@@ -72,9 +73,15 @@ with eddy:
 `+scenarioList()+`
 Flags override what the scenario says; --up and --down hold for all its classes, and --peers scales them.
 The same scenario and seed give the same digest on any machine. A run that was cut off by the scenario's end is no failure: the
-result says how many peers are complete.`, exitOK, exitFailed, exitUsage, exitNotFound, exitDisk, exitInterrupted)
-	r.defineAll(cmd.Flags())
+result says how many peers are complete. Ctrl-C ends a run without a result.`, exitOK, exitFailed, exitUsage, exitNotFound, exitDisk, exitInterrupted, exitTerminated)
+	explainSimCodes(cmd)
 	return cmd
+}
+
+// explainSimCodes says what the exit codes mean for a simulation.
+func explainSimCodes(cmd *cobra.Command) {
+	explainCode(cmd, exitFailed, "a run was faster than is possible, which is a bug of eddy; or the result, --plot or --trace could not be written")
+	explainCode(cmd, exitNotFound, "there is no such file of a scenario, or no such directory for --plot or --trace")
 }
 
 // defineAll adds the flags of run: those of the swarm, and its own.

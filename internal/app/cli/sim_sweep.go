@@ -39,10 +39,6 @@ func newSimSweep(inv *invocation) *cobra.Command {
 		Args: wantArgs(""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd) },
 	}
-	setHelp(cmd, `
-Simulate the same swarm with each combination of the values that --peers, --policy, --degree and --piece-size list, each with --seeds
-seeds, as many at a time as there are processors. The table shows how long the last peer took over the least time that any swarm could take:
-the least, the median and the greatest over the seeds.`, exitOK, exitFailed, exitUsage, exitNotFound, exitDisk, exitInterrupted)
 	f := cmd.Flags()
 	s.define(f)
 	names, _ := scenario.PolicyNames()
@@ -52,6 +48,12 @@ the least, the median and the greatest over the seeds.`, exitOK, exitFailed, exi
 	f.StringVar(&s.pieceSize, "piece-size", "", "bytes of a piece: `SIZE,SIZE,...`")
 	f.IntVar(&s.seeds, "seeds", 1, "runs of each combination, with seeds that count up from --seed")
 	f.StringVar(&s.plot, "plot", "", "draw the ratios over --peers into `FILE.svg|png`")
+	setHelp(cmd, `
+Simulate the same swarm with each combination of the values that --peers, --policy, --degree and --piece-size list, each with --seeds
+seeds, as many at a time as there are processors. The table shows how long the last peer took over the least time that any swarm could take:
+the least, the median and the greatest over the seeds. Ctrl-C ends a sweep without a result.`,
+		exitOK, exitFailed, exitUsage, exitNotFound, exitDisk, exitInterrupted, exitTerminated)
+	explainSimCodes(cmd)
 	return cmd
 }
 

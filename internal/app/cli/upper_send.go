@@ -64,6 +64,10 @@ silences it there.
 UDP: up to 65,507 bytes. TCP: a line of any length; the client closes its direction after the line, and reads until the server
 closes. A server that hangs up before it had the whole line is reported after the part of the reply that came.`,
 		exitOK, exitFailed, exitUsage, exitIncomplete, exitTimeout, exitNetwork, exitInterrupted, exitTerminated)
+	explainCode(cmd, exitFailed, "there was no sentence, or one too long for UDP; or the reply could not be written")
+	explainCode(cmd, exitIncomplete, "the reply lacks its end")
+	explainCode(cmd, exitTimeout, "no answer within --timeout (and --retries)")
+	explainCode(cmd, exitNetwork, "the server cannot be reached, or hung up before it answered")
 	return cmd
 }
 

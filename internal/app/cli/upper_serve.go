@@ -59,6 +59,8 @@ for the timeout.
 Text is UTF-8; characters are replaced one for one and never split, and bytes that are not UTF-8 stay as they are. SIGUSR1 prints what
 was done so far; so does the end, and --json once a second.`,
 		exitOK, exitFailed, exitUsage, exitConflict)
+	explainCode(cmd, exitFailed, "it cannot listen there, or its output cannot be written")
+	explainCode(cmd, exitConflict, "another program listens there")
 	return cmd
 }
 
