@@ -17,6 +17,9 @@ import (
 // Options are what a run needs besides the scenario. The zero value is ready.
 type Options struct {
 	Progress func(now time.Duration, done int) // called now and then with the virtual time and how many are complete; may be nil
+	// Blind leaves the choker without how complete the others are, all that it knows beyond BEP 3's plain algorithm. It is there
+	// to measure what that changes.
+	Blind bool
 }
 
 // Run simulates sc with peers (of sc.Population) and reports to rec. It ends when everybody who comes is complete or gone, or at
@@ -27,6 +30,7 @@ func Run(ctx context.Context, sc *scenario.Scenario, peers []scenario.Peer, rec 
 	if err != nil {
 		return err
 	}
+	s.blind = opt.Blind
 	return s.run(ctx, opt)
 }
 
@@ -39,6 +43,7 @@ type swarm struct {
 	layout metainfo.Layout
 	policy []policy.Policy // by class + 1
 	linked bool            // the links keep to the rates: the peers know no limits
+	blind  bool            // Options.Blind
 	serial bool            // scenario.Serial or Rounds
 	all    []int32         // scenario.Rounds: who is here, of whose pieces everybody knows; else nil
 

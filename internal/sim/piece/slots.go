@@ -103,7 +103,9 @@ func (s *swarm) candidates(p int32, rated bool) {
 		}
 		l := &s.link[e]
 		k.New = s.now-time.Duration(l.joined)*time.Millisecond < choke.NewFor
-		k.Complete = int(s.count[q]) * 1000 / s.pieces
+		if !s.blind {
+			k.Complete = int(s.count[q]) * 1000 / s.pieces
+		}
 		if k.Unchoked {
 			k.Held = s.now - l.since
 		} else {

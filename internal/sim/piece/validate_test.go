@@ -99,27 +99,3 @@ func TestValidateMissingPiece(t *testing.T) {
 		}
 	}
 }
-
-// What tit-for-tat leaves to those who give nothing, while the contributors' uplinks are the only source. The optimistic slot alone
-// is 1/(slots+1) of them; the draw of two of which the less complete is taken nearly doubles it.
-func TestValidateFreeRiders(t *testing.T) {
-	share := func(p policy.Policy, slots int) float64 {
-		sc := equal(95, 768)
-		sc.Slots, sc.Policy, sc.Server.Copies, sc.Until = slots, p, 1, 150*time.Second
-		rider := sc.Classes[0]
-		rider.Name, rider.Count, rider.Strategy = "riders", 5, scenario.FreeRider
-		sc.Classes = append(sc.Classes, rider)
-		res := run(t, sc)
-		a, b := &res.Classes[0], &res.Classes[1]
-		return float64(b.Down) / float64(b.Peers) / (float64(a.Down) / float64(a.Peers))
-	}
-	four, eight := share(policy.TitForTat, 4), share(policy.TitForTat, 8)
-	cooperative := share(policy.Cooperative, 4)
-	t.Logf("a free rider gets %.2f of a contributor's rate with 4 slots, %.2f with 8, %.2f among the cooperative", four, eight, cooperative)
-	if four < 1./5 || four > 4./5 || eight < 1./9 || eight > 4./9 || eight > four {
-		t.Errorf("free riders get %.2f with 4 slots and %.2f with 8: not one to four times 1/(slots+1)", four, eight)
-	}
-	if cooperative < 0.9 {
-		t.Errorf("free riders get %.2f among peers that do not ask what they give", cooperative)
-	}
-}
