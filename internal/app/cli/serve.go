@@ -31,6 +31,7 @@ type serving struct {
 	partial     bool                // some inputs failed already
 	ready       func(*eddy.Torrent) // called once each torrent is verified; may be nil
 	lost        func(*eddy.Torrent) // called when a torrent failed; may be nil
+	look        func()              // called again and again meanwhile; may be nil
 
 	waiting, running []*eddy.Torrent // not yet verified; neither failed. Polled: idle torrents should cost no goroutine
 }
@@ -53,6 +54,9 @@ func (s *serving) run(ctx context.Context) error {
 			if s.greet(); len(s.waiting) == 0 {
 				tick.Reset(lookAtNews)
 			}
+		}
+		if s.look != nil {
+			s.look()
 		}
 		if err := s.mourn(); err != nil {
 			return err

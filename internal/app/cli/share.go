@@ -66,7 +66,8 @@ func newShare(inv *invocation) *cobra.Command {
 Share files or directories with any number of machines: hash them, start a tracker here, serve the .torrent and the content. For each
 PATH one line is printed on stdout; run it on the other machines. Any BitTorrent client can open the URL in it too.
 
-It shares until it is interrupted, or until --until-copies peers are complete. Unchanged files are not hashed again. A source
+It shares until it is interrupted, or until --until-copies peers are complete; at the end it says how long that took, from the moment
+when the first receiver came until the last one that became complete. Unchanged files are not hashed again. A source
 that changes is no longer served, and ends it with code 1. Of a directory, links to files inside are followed, others refused, and
 unreadable files are listed. Where some files or paths cannot be shared, the others are; the exit code then is 3.`,
 		exitOK, exitFailed, exitUsage, exitIncomplete, exitNotFound, exitNetwork, exitDisk, exitConflict)
@@ -161,7 +162,14 @@ func (s *share) addAll(sources []*eddy.Source, paths int) (*serving, error) {
 
 // serve shows how the serving goes until it ends, and then says what it came to.
 func (s *share) serve(ctx context.Context, serving *serving) error {
-	start := time.Now()
+	deliveries := make([]delivery, len(serving.torrents))
+	serving.look = func() {
+		for i, t := range serving.torrents {
+			st := s.inv.stats(t)
+			came, done := s.inv.completed.times(t.ID().Wire())
+			deliveries[i].look(time.Now(), &st, came, done)
+		}
+	}
 	endDisplay := s.inv.follow(
 		func() view { return s.inv.lookAt(serving.torrents) },
 		func() { s.inv.emitProgress(serving.torrents) })
@@ -169,7 +177,8 @@ func (s *share) serve(ctx context.Context, serving *serving) error {
 	err := serving.run(ctx)
 	endDisplay()
 	s.inv.emitProgress(serving.torrents) // the last figures, which may be less than a second old news
-	s.summarize(serving.torrents, time.Since(start))
+	serving.look()
+	s.summarize(serving.torrents, deliveries)
 	return err
 }
 
@@ -296,11 +305,15 @@ func (s *share) add(source *eddy.Source) (*eddy.Torrent, error) {
 	return t, nil
 }
 
-// summarize says at the end what was delivered, against what one server alone would have needed where its rate is known.
-func (s *share) summarize(torrents []*eddy.Torrent, wall time.Duration) {
-	for _, t := range torrents {
+// summarize says at the end what was delivered and how fast, against what one server alone would have needed where its rate is known.
+func (s *share) summarize(torrents []*eddy.Torrent, deliveries []delivery) {
+	for i, t := range torrents {
 		st := s.inv.stats(t)
-		line := fmt.Sprintf("%s: %s in %s, %s sent", t.Info().Name, copiesDelivered(st.Copies), units.FormatDuration(wall), units.FormatSize(st.Uploaded))
+		line := t.Info().Name + ": " + copiesDelivered(st.Copies)
+		if took, ok := deliveries[i].took(time.Now()); ok {
+			line += " in " + units.FormatDuration(took)
+		}
+		line += ", " + units.FormatSize(st.Uploaded) + " sent"
 		if s.limitUp > 0 && st.Copies > 0 {
 			alone := theory.ClientServer(float64(st.Size), float64(s.limitUp), theory.Class{Peers: st.Copies})
 			line += fmt.Sprintf("; sending them all from here would take %s", units.FormatDuration(seconds(alone.Seconds)))
