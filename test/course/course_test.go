@@ -36,13 +36,9 @@ func TestCourse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, name := readCourse(t, root)
+	p, name := readPage(t, root, "course.md")
 	dir := t.TempDir()
-	for file, text := range p.files {
-		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	p.write(t, dir)
 	programs, err := filepath.Glob(filepath.Join(root, "internal/app/upper/testdata/*.py"))
 	if err != nil || len(programs) != 4 {
 		t.Fatalf("the chapter's programs: %q, %v", programs, err)
@@ -64,24 +60,34 @@ func TestCourseFigures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, _ := readCourse(t, root)
+	p, _ := readPage(t, root, "course.md")
 	for _, figure := range p.unbacked() {
 		t.Errorf("no output has it: %s", figure)
 	}
 }
 
-// readCourse reads docs/course.md.
-func readCourse(t *testing.T, root string) (p *page, name string) {
+// readPage reads a page of docs.
+func readPage(t *testing.T, root, base string) (p *page, name string) {
 	t.Helper()
-	name = filepath.Join(root, "docs/course.md")
+	name = filepath.Join(root, "docs", base)
 	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if p, err = parsePage(string(text)); err != nil {
-		t.Fatalf("docs/course.md: %v", err)
+		t.Fatalf("docs/%s: %v", base, err)
 	}
 	return p, name
+}
+
+// write puts the page's files where its commands run.
+func (p *page) write(t *testing.T, dir string) {
+	t.Helper()
+	for file, text := range p.files {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // compare holds the outputs against the page, or the page against the outputs.
