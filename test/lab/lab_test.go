@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -127,6 +128,8 @@ func checkRows(t *testing.T, r *result, archs ...string) {
 			t.Errorf("row %d is of %d receivers by %s", i, row.Peers, row.Arch)
 		case row.Bound <= 0 || row.Measured <= 0 || row.Ratio != row.Measured/row.Bound:
 			t.Errorf("%s: bound %v, measured %v, ratio %v", row.Arch, row.Bound, row.Measured, row.Ratio)
+		case row.Arch == "client_server" && math.Abs(row.Bound*r.Server.Least/(2*size)-1) > 1e-9:
+			t.Errorf("the bound is %v s, not that of two copies over the measured %v bytes/s", row.Bound, r.Server.Least)
 		case row.Ratio < 0.95: // a bucket of each link may be full when it begins
 			t.Errorf("%s: faster than possible: %v of the bound", row.Arch, row.Ratio)
 		case row.Sim != nil && row.Ratio > 6: // a small content: starting up is most of it

@@ -63,13 +63,18 @@ func (m *meter) rate() float64 {
 // downloads are shaped from the hub to all machines. A machine that is busy with other things makes a flow slower, never faster:
 // so the best of some rounds counts, and one suffices when it shows what was asked for.
 func (l *Lab) calibrate(ctx context.Context) error {
+	return l.calibrateBy(func(direction string) (map[netip.Addr]float64, error) { return l.measureLinks(ctx, l.net, direction) })
+}
+
+// calibrateBy does it with what measures the links in one direction.
+func (l *Lab) calibrateBy(measure func(direction string) (map[netip.Addr]float64, error)) error {
 	for round := range calibrateRounds {
 		text := fmt.Sprintf("calibrating %d links", len(l.net.peers))
 		if round > 0 {
 			text += ", once more"
 		}
 		l.step(Step{What: text, Expected: calibrateWarm + calibrateFor})
-		if err := l.calibrateOnce(ctx); err != nil {
+		if err := l.calibrateOnce(measure); err != nil {
 			return err
 		}
 		if worst, _, _ := l.worstLink(); worst >= calibrated {
@@ -89,8 +94,8 @@ const (
 )
 
 // calibrateOnce is one round of a calibration.
-func (l *Lab) calibrateOnce(ctx context.Context) error {
-	up, err := l.measureLinks(ctx, l.net, flowSend)
+func (l *Lab) calibrateOnce(measure func(direction string) (map[netip.Addr]float64, error)) error {
+	up, err := measure(flowSend)
 	if err != nil {
 		return err
 	}
@@ -101,7 +106,7 @@ func (l *Lab) calibrateOnce(ctx context.Context) error {
 	if l.cfg.Down == 0 {
 		return nil
 	}
-	down, err := l.measureLinks(ctx, l.net, flowReceive)
+	down, err := measure(flowReceive)
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,13 @@ func (g *gate) change(f func()) {
 // stand says that a receiver is at the gate.
 func (g *gate) stand(who string) { g.change(func() { g.standing[who] = true }) }
 
+// announced is what a tracker hears: who lacks something is a receiver, and stands at the gate.
+func (g *gate) announced(id [20]byte, left int64) {
+	if left > 0 {
+		g.stand(string(id[:]))
+	}
+}
+
 // finish says that receiver i was complete at a moment.
 func (g *gate) finish(i int, at time.Time) {
 	g.change(func() {

@@ -135,11 +135,7 @@ func (l *Lab) swarm(ctx context.Context, n int) (*Measurement, error) {
 	}
 	defer os.RemoveAll(dir)
 	gate := newGate(n)
-	stop, err := l.track(func(id [20]byte, left int64) {
-		if left > 0 {
-			gate.stand(string(id[:]))
-		}
-	})
+	stop, err := l.track(gate.announced)
 	if err != nil {
 		return nil, err
 	}
