@@ -124,6 +124,41 @@ func plainBest(p *Pieces, q *Query) []int {
 	return best
 }
 
+// One set of counters counts again and again, of more neighbours and of fewer: each time all of them and nothing of before, seeds
+// included. The numbers of rows are those at which the adders change: groups of eight, and one plane more.
+func TestSlicedCountsAnew(t *testing.T) {
+	const n = 150
+	rng := rand.New(rand.NewPCG(5, 6))
+	s := NewSliced(n, rng)
+	fit := []uint64{^uint64(0), ^uint64(0), 1<<(n-128) - 1}
+	table := make([]uint64, 1100*s.Words())
+	for i := range table {
+		table[i] = rng.Uint64() | rng.Uint64()
+	}
+	for _, peers := range []int{1023, 8, 1024, 0, 7, 300, 9, 15, 16, 127, 128, 64, 1, 0, 1025, 3} {
+		var rows []int32
+		for range peers {
+			rows = append(rows, int32(rng.IntN(1100)))
+		}
+		seeds := rng.IntN(3)
+		s.Count(table, rows, seeds, fit)
+		rarest := peers + seeds
+		for i := range n {
+			want := seeds
+			for _, r := range rows {
+				want += int(table[int(r)*s.Words()+i/64] >> (i % 64) & 1)
+			}
+			if got := s.Availability(i); got != want {
+				t.Fatalf("%d neighbours and %d seeds: %d have piece %d, want %d", peers, seeds, got, i, want)
+			}
+			rarest = min(rarest, want)
+		}
+		if i := s.Best(&Fit{Pieces: fit}); s.Availability(i) != rarest {
+			t.Errorf("%d neighbours: %d have the best piece, the rarest %d", peers, s.Availability(i), rarest)
+		}
+	}
+}
+
 func TestSlicedTiesAreRandom(t *testing.T) {
 	s := NewSliced(130, rand.New(rand.NewPCG(1, 2)))
 	fit := []uint64{1 << 5, 1<<1 | 1<<63, 1}
