@@ -1,6 +1,8 @@
 package eddy_test
 
 import (
+	"context"
+	"net"
 	"strings"
 	"testing"
 
@@ -14,8 +16,20 @@ func TestUnknownPolicy(t *testing.T) {
 		t.Errorf("NewClient: %v, %v", c, err)
 	}
 	for _, p := range []string{"", "tit-for-tat", "cooperative"} {
-		if _, err := eddy.NewClient(eddy.Config{Policy: p, Listen: "127.0.0.1:0"}); err != nil {
+		c, err := eddy.NewClient(eddy.Config{Policy: p, Listen: "127.0.0.1:0"})
+		if err != nil {
 			t.Errorf("policy %q: %v", p, err)
+			continue
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := c.Run(ended); err != nil { // a client lets go of its sockets at the end of Run
+			t.Errorf("policy %q: %v", p, err)
+		}
+		if l, err := net.Listen("tcp", c.Addr().String()); err != nil {
+			t.Errorf("policy %q: the port is still taken: %v", p, err)
+		} else {
+			l.Close()
 		}
 	}
 }
