@@ -1,0 +1,25 @@
+// Package ring is one host of a circular distributed hash table: which other hosts it knows, whom it believes to be alive, where
+// a key belongs and how a question travels there. It is Chord (Stoica et al. 2001) in the form that Zave proved correct ("How to
+// make Chord correct", 2017), with fingers, a membership cache for one-hop lookups, a full mesh for rings of few hosts and ring
+// unification (Shafaat, Ghodsi, Haridi 2009) after partitions. It knows nothing of values: core/replica keeps those.
+//
+// A Node is a pure state machine: inputs with the time as an argument, outputs drained by Next. No sockets, clocks, goroutines or locks
+// are in it. The driver's duties:
+//
+//  1. One goroutine (or lock) at a time: a Node is not safe for concurrent use.
+//  2. Time is a Duration since any fixed start and never runs backwards. After an input drain Next until it reports false, then call Tick
+//     at NextTick or soon after.
+//  3. Call one of Start (the first host of a ring), Join, Restore (a host that was a member before) or, in tests and simulations, Ideal; once.
+//  4. A Host is this process' handle of a machine: it stands for its identity (its public key), not for its address, and never changes. Send
+//     goes to the latest address known for it. In a received message all handles are the receiver's: the codec translates. Config.Directory
+//     knows the positions of every host whose handle was ever given to the Node.
+//  5. Slices in Actions, Results and views are shared and must not be written to; those given to the Node (a Message's too) belong
+//     to it from then on.
+//  6. Messages may be lost, delayed, reordered and repeated; they must be authentic: the Node trusts that `from` sent the message. It never
+//     panics at what a message says, and answers no host with more than it asked for.
+//  7. Unreachable is a hint: a connection that breaks makes the Node probe at once instead of at the next period. Only missed probes make a verdict.
+//  8. After Left stop feeding it: the host is no longer part of the ring. A host that comes back is a new Node, with a greater Incarnation.
+//
+// Positions. A host stands at 1 to V positions. Every position runs the protocol by itself; routing uses what all of them know. A successor
+// list goes on in ring order until Successors distinct other hosts are in it, or the ring is around.
+package ring

@@ -1,0 +1,298 @@
+package ring
+
+import (
+	"slices"
+	"time"
+
+	"github.com/eddy-p2p/eddy/internal/format/ringwire"
+)
+
+// How news travel. Every host passes each piece on to a few random hosts and lets it ride to a few neighbours: with k random transmissions a share
+// of 1 - e^-k of the hosts hears of it (Demers et al. 1987), and anti-entropy tells the rest.
+const (
+	gossipPeriod = time.Second // while there are news
+	randomSends  = 4           // to random hosts
+	rides        = 2           // on messages to neighbours
+	perRide      = 4           // pieces of news on such a message
+	perGossip    = 32          // on a message to a random host
+	memberBytes  = 72          // of one Member on the wire, about: key, nonce, address, incarnation, state
+	digestBytes  = 8 * MaxDigests
+	dropFor      = 10 * time.Minute
+	pages        = 8 // messages of MaxMembers that answer one Digest at most
+)
+
+// newsItem is a change that this host passes on.
+type newsItem struct {
+	Member
+	sent, rode uint8
+}
+
+// cacheWarm reports whether the membership is that of the whole ring, as far as one can know.
+func (n *Node) cacheWarm() bool {
+	return n.members != nil && n.members.complete && (n.cfg.Cache || n.inMesh())
+}
+
+// self is this host's own entry.
+func (n *Node) self() Member {
+	return Member{Host: n.cfg.Self, Incarnation: n.cfg.Incarnation, State: ringwire.Alive}
+}
+
+// hear takes in the news on a message.
+func (n *Node) hear(from Host, members []Member) {
+	if n.members == nil || n.members.off || n.phase == left {
+		return
+	}
+	for _, m := range members {
+		if m.Host == n.cfg.Self {
+			n.refute(m)
+			continue
+		}
+		if !n.members.set(m) {
+			continue
+		}
+		n.pass(m)
+		n.heard(m)
+	}
+}
+
+// heard draws the conclusions of a change.
+func (n *Node) heard(m Member) {
+	if m.State == ringwire.Alive {
+		if i, ok := n.hostAt(m.Host); ok { // it has come back, says itself by a new incarnation
+			n.hosts[i].dead, n.hosts[i].missed = false, 0
+		}
+	} else if n.knows(m.Host) && !n.inMesh() {
+		n.ping(m.Host) // hearsay: make sure
+	}
+	n.remesh()
+}
+
+// refute answers rumours of the own death, or of an earlier life with a greater incarnation.
+func (n *Node) refute(m Member) {
+	if n.phase != member || m.Incarnation < n.cfg.Incarnation || m == n.self() {
+		return
+	}
+	n.cfg.Incarnation = m.Incarnation + 1
+	n.members.set(n.self())
+	n.pass(n.self())
+}
+
+// pass makes m a piece of news to pass on; in a mesh all are told at once.
+func (n *Node) pass(m Member) {
+	t := n.members
+	t.news = slices.DeleteFunc(t.news, func(x newsItem) bool { return x.Host == m.Host })
+	if n.inMesh() {
+		n.tellAll(m)
+		return
+	}
+	t.news = append(t.news, newsItem{Member: m})
+	if n.next.gossip == never {
+		n.next.gossip = n.now + n.jitter(gossipPeriod)
+	}
+	if most := n.cfg.CacheBudget * 60 / (memberBytes * (randomSends + rides)); len(t.news) > max(most, 8) {
+		n.dropCache()
+	}
+}
+
+func (n *Node) tellAll(m Member) {
+	var told []Host
+	for _, x := range n.members.refs() {
+		if x.Host != n.cfg.Self && x.Host != m.Host && !slices.Contains(told, x.Host) {
+			told = append(told, x.Host)
+			n.send(x.Host, Message{Kind: News, Members: []Member{m}})
+		}
+	}
+}
+
+// dropCache gives the cache up for a while: news come faster than the budget can pass on.
+func (n *Node) dropCache() {
+	n.members.clear(true)
+	n.next.gossip, n.next.antiEntropy = never, n.now+dropFor
+	n.out = append(n.out, Action{Kind: CacheDropped})
+}
+
+// spread takes in what this host has found out about another, and passes it on.
+func (n *Node) spread(h Host, why ringwire.MemberState) {
+	if n.members == nil || n.members.off {
+		return
+	}
+	if old, ok := n.members.get(h); ok && old.State == ringwire.Alive {
+		m := Member{Host: h, Incarnation: old.Incarnation, State: why}
+		n.members.set(m)
+		n.pass(m)
+	}
+}
+
+// newsFor picks what rides on a message to h: first of all that h is thought dead, so that it can take that back.
+func (n *Node) newsFor(h Host) []Member {
+	t := n.members
+	if t == nil || t.off || h == n.cfg.Self {
+		return nil
+	}
+	var out []Member
+	if m, ok := t.get(h); ok && m.State != ringwire.Alive {
+		out = append(out, m)
+	}
+	if n.phase == member && t.state(h) != ringwire.Alive {
+		out = append(out, n.self())
+	}
+	for i := range t.news {
+		if x := &t.news[i]; len(out) < perRide && x.rode < rides && x.Host != h {
+			x.rode++
+			out = append(out, x.Member)
+		}
+	}
+	return out
+}
+
+// gossip passes the news on to a random host, by a ping, which also finds out whether that one lives.
+func (n *Node) gossip() {
+	n.next.gossip = never
+	t := n.members
+	if t == nil || len(t.news) == 0 {
+		return
+	}
+	n.next.gossip = n.now + n.jitter(gossipPeriod)
+	h, ok := t.random(n)
+	if !ok {
+		return
+	}
+	var out []Member
+	for i := range t.news {
+		if x := &t.news[i]; x.sent < randomSends && len(out) < perGossip && n.spend(memberBytes) {
+			x.sent++
+			out = append(out, x.Member)
+		}
+	}
+	n.send(h, Message{Kind: News, Members: out})
+	n.ping(h)
+	t.news = slices.DeleteFunc(t.news, func(x newsItem) bool { return x.sent >= randomSends })
+	if len(t.news) == 0 {
+		n.next.gossip = never
+	}
+}
+
+// spend takes bytes from the budget, which saves up to a minute.
+func (n *Node) spend(bytes int) bool {
+	full := int64(n.cfg.CacheBudget) * 60
+	n.budget = min(full, n.budget+int64(n.now-n.budgetAt)*int64(n.cfg.CacheBudget)/int64(time.Second))
+	n.budgetAt = n.now
+	if n.budget < int64(bytes) {
+		return false
+	}
+	n.budget -= int64(bytes)
+	return true
+}
+
+// announce tells of this host when it has become a member.
+func (n *Node) announce() {
+	t := n.members
+	if t == nil {
+		return
+	}
+	t.set(n.self())
+	n.learnLists()
+	n.remesh()
+	n.pass(n.self())
+	if !t.complete {
+		n.next.antiEntropy = n.now
+	}
+}
+
+// farewell is what a leaving host says of itself.
+func (n *Node) farewell() []Member {
+	if n.members == nil {
+		return nil
+	}
+	return []Member{{Host: n.cfg.Self, Incarnation: n.cfg.Incarnation, State: ringwire.Left}}
+}
+
+// learnLists takes the hosts of the own lists into the membership. A list that goes around the whole ring is the whole membership.
+func (n *Node) learnLists() {
+	t := n.members
+	for i := range n.pos {
+		p := &n.pos[i]
+		for _, list := range [][]Ref{p.succ, p.preds, p.fingers} {
+			for _, x := range list {
+				if _, known := t.get(x.Host); !known && !n.thoughtDead(x.Host) {
+					t.set(Member{Host: x.Host, State: ringwire.Alive})
+				}
+			}
+		}
+		t.complete = t.complete || n.wraps(p)
+	}
+}
+
+// compareMembers begins an anti-entropy exchange with a random host.
+func (n *Node) compareMembers() {
+	t := n.members
+	if t == nil || n.phase != member {
+		return
+	}
+	if t.off { // a quieter time may have come
+		if !n.cfg.Cache {
+			return
+		}
+		t.clear(false)
+		t.set(n.self())
+	}
+	if !t.complete {
+		n.next.antiEntropy = n.now + n.jitter(gossipPeriod)
+		n.learnLists()
+	}
+	t.sweep()
+	if h, ok := t.random(n); ok && n.spend(digestBytes) {
+		n.send(h, n.digest(false))
+	}
+}
+
+func (n *Node) digest(reply bool) Message {
+	return Message{Kind: Digest, Reply: reply, Seq: uint64(n.members.alive), Digests: slices.Clone(n.members.sums)}
+}
+
+// onDigest answers with the members of the ranges that differ, as far as the budget goes.
+func (n *Node) onDigest(from Host, m *Message) {
+	t := n.members
+	if t == nil || t.off || n.phase != member || len(m.Digests) != buckets && len(m.Digests) != 0 {
+		return
+	}
+	if m.Reply { // the other has just told all that differed here: equal but for a few in flight
+		theirs := int(min(m.Seq, 1<<30))
+		t.complete = t.complete || abs(theirs-t.alive) <= max(1, theirs/50)
+		n.remesh()
+	}
+	n.tellDiffering(from, m.Digests)
+	if !m.Reply && n.spend(digestBytes) {
+		n.send(from, n.digest(true))
+	}
+}
+
+func (n *Node) tellDiffering(to Host, theirs []uint64) {
+	t := n.members
+	if len(t.entries) == 0 {
+		return
+	}
+	var page []Member
+	sent := 0
+	start := n.cfg.Rand.IntN(len(t.entries)) // so that many hosts, asked one after the other, tell different parts
+	for i := range t.entries {
+		e := t.entries[(start+i)%len(t.entries)]
+		b := t.id(e)[0]
+		if e.index != 0 || e.host == to || len(theirs) > 0 && len(t.sums) > 0 && theirs[b] == t.sums[b] {
+			continue
+		}
+		if sent == pages || !n.spend(memberBytes) {
+			break
+		}
+		page = append(page, Member{Host: e.host, Incarnation: e.incarnation, State: e.state})
+		if len(page) == MaxMembers {
+			n.send(to, Message{Kind: News, Members: page})
+			page, sent = nil, sent+1
+		}
+	}
+	if len(page) > 0 {
+		n.send(to, Message{Kind: News, Members: page})
+	}
+}
+
+func abs(x int) int { return max(x, -x) }

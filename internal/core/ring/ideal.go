@@ -1,0 +1,83 @@
+package ring
+
+import (
+	"encoding/binary"
+	"slices"
+	"sort"
+	"time"
+)
+
+// Ideal puts the host into a ring that has long been quiet: all = every position of the ring, ascending by ID, the host's own among them. It fills
+// predecessor, successor lists and fingers with the truth, in about a microsecond a finger, and the membership too when the Node keeps one. Periodic
+// duties begin at random moments of their first period, so that nothing beats in step. The slice all is only read during the call.
+func (n *Node) Ideal(now time.Duration, all []Ref) {
+	n.now, n.phase = now, member
+	for i := range n.pos {
+		n.idealPosition(&n.pos[i], all)
+	}
+	if n.members != nil {
+		n.members.fill(all, n.cfg)
+	}
+	n.arm()
+	n.viewDirty = true
+}
+
+func (n *Node) idealPosition(p *position, all []Ref) {
+	at := seek(all, p.self.ID)
+	p.in, p.status = true, Idle
+	p.succ = p.list(n.cfg.Successors, window(all, at, 1, n.cfg.Successors, p.self.Host))
+	p.preds = window(all, at, -1, n.cfg.Successors, p.self.Host)
+	if p.hasPred = len(p.preds) > 0; p.hasPred {
+		p.pred = p.preds[0]
+	}
+	p.fingers = nil
+	if n.cfg.Routing == Fingers && len(p.succ) > 0 {
+		p.fingers = n.idealFingers(p, all)
+	}
+}
+
+// idealFingers looks up the successor of each finger's start beyond the immediate successor. Several starts share one finger.
+func (n *Node) idealFingers(p *position, all []Ref) []Ref {
+	var buf [160]Ref
+	out := buf[:0]
+	low := 160 - n.cfg.Space.Width()
+	for bit := topBit(distance(p.self.ID, p.succ[0].ID)) + 1; bit < 160; bit++ {
+		x := all[seek(all, n.cfg.Space.Finger(p.self.ID, bit-low))%len(all)]
+		d := topBit(distance(p.self.ID, x.ID))
+		if d < bit { // around the ring: no position lies as far
+			break
+		}
+		out, bit = append(out, x), d
+	}
+	return slices.Clone(out)
+}
+
+// window returns the refs after (step 1) or before (step -1) index at, until r distinct hosts other than self are in it or the ring is around.
+func window(all []Ref, at, step, r int, self Host) []Ref {
+	out, hosts := make([]Ref, 0, min(r, len(all))), 0
+	for i := 1; i < len(all) && hosts < r; i++ {
+		x := all[((at+i*step)%len(all)+len(all))%len(all)]
+		if x.Host != self && !hasHost(out, x.Host) {
+			hosts++
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// seek returns the index of the first ref at or after id, len(all) when there is none. Positions are hashes, evenly spread: the search begins where id
+// would be in a perfectly even ring and doubles its step, which touches far less memory than halving does.
+func seek(all []Ref, id ID) int {
+	if len(all) == 0 {
+		return 0
+	}
+	guess := int(binary.BigEndian.Uint32(id[:])>>1) * len(all) >> 31
+	lo, hi := guess, guess
+	for step := 1; lo > 0 && all[lo-1].ID.Compare(id) >= 0; step *= 2 {
+		hi, lo = lo-1, max(lo-1-step, 0)
+	}
+	for step := 1; hi < len(all) && all[hi].ID.Compare(id) < 0; step *= 2 {
+		lo, hi = hi+1, min(hi+step, len(all))
+	}
+	return lo + sort.Search(hi-lo, func(i int) bool { return all[lo+i].ID.Compare(id) >= 0 })
+}

@@ -1,0 +1,51 @@
+package ring
+
+// inMesh reports whether the ring is too small for the corrected protocol, whose proof needs r+1 principals: then every host knows every other,
+// changes are told to all at once, and predecessors and lists are computed from the living instead of being stabilised.
+func (n *Node) inMesh() bool {
+	return n.cfg.Mesh && n.phase == member && n.members != nil && n.members.complete && n.members.alive <= n.cfg.Successors
+}
+
+// remesh computes the lists of a small ring anew after a change. It also does so for the change that makes the ring large enough, so that the corrected
+// protocol begins from r+1 hosts that know each other.
+func (n *Node) remesh() {
+	t := n.members
+	if !n.cfg.Mesh || t == nil || n.phase != member {
+		return
+	}
+	if !n.cfg.Cache && t.alive > 4*(n.cfg.Successors+1) {
+		t.clear(true) // large enough: without a cache nobody needs to know all
+		n.next.gossip = never
+	}
+	if t.off || !t.complete {
+		n.shrunk()
+		return
+	}
+	if t.alive > n.cfg.Successors+1 {
+		return
+	}
+	all := t.refs()
+	for i := range n.pos {
+		p := &n.pos[i]
+		p.in = true
+		succ, pred := p.succ, p.pred
+		n.idealPosition(p, all)
+		if p.hasPred && p.pred == pred && len(succ) == len(p.succ) {
+			continue
+		}
+		n.viewDirty = true
+	}
+}
+
+// shrunk looks whether the ring has become so small that a successor list goes around it: then the lists are the membership.
+func (n *Node) shrunk() {
+	for i := range n.pos {
+		if p := &n.pos[i]; n.wraps(p) && p.hasPred {
+			n.members.clear(false)
+			n.members.set(n.self())
+			n.learnLists()
+			n.remesh()
+			return
+		}
+	}
+}
