@@ -25,6 +25,7 @@ const (
 	exitNotFound    = 4
 	exitTimeout     = 5
 	exitNetwork     = 6
+	exitAuth        = 8
 	exitDisk        = 9
 	exitConflict    = 10
 	exitInterrupted = 130
@@ -40,6 +41,7 @@ var codeMeanings = map[int]string{
 	exitNotFound:    "not found",
 	exitTimeout:     "timed out or stalled",
 	exitNetwork:     "network or tracker",
+	exitAuth:        "not allowed: the token is wrong, expired, revoked, or a client's where a member's is needed",
 	exitDisk:        "disk: full, read-only or failing",
 	exitConflict:    "conflict: something else is there already",
 	exitInterrupted: "ended by SIGINT (Ctrl-C)",
