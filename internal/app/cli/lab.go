@@ -121,10 +121,8 @@ func (l *labCommand) check() error {
 	case l.repeat < 1:
 		return usageError("--repeat must be at least 1")
 	}
-	if l.plot != "" {
-		if err := plot.CheckPath(l.plot); err != nil {
-			return usageError("--plot: %v", err)
-		}
+	if err := checkPlot(l.plot); err != nil {
+		return err
 	}
 	return l.createFlags.check()
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/eddy-p2p/eddy/internal/app/plot"
 	"github.com/eddy-p2p/eddy/internal/sim"
 	"github.com/eddy-p2p/eddy/internal/sim/scenario"
 )
@@ -31,11 +33,7 @@ func newSim(inv *invocation) *cobra.Command {
 What would a swarm do? sim runs one in virtual time and tells how long everybody took, against the least time that any swarm could take;
 how evenly the pieces spread; who served whom; and what cheating pays. It takes its decisions by the code that live swarms run. docs/sim.md
 explains the output and how it is validated.`, exitOK, exitUsage)
-	for _, sub := range []*cobra.Command{newSimRun(inv), newSimSweep(inv)} {
-		checkArgs := sub.Args
-		sub.Args = func(cmd *cobra.Command, args []string) error { return asUsage(cmd, checkArgs(cmd, args)) }
-		cmd.AddCommand(sub)
-	}
+	addSubcommands(cmd, newSimRun(inv), newSimSweep(inv))
 	return cmd
 }
 
@@ -181,4 +179,31 @@ func (s *simFlags) check(sc *scenario.Scenario) error {
 // wrong is the failure of a swarm that cannot be simulated.
 func (s *simFlags) wrong(err error) error {
 	return &Failure{What: "describing the swarm", Target: cmp.Or(s.scenario, "of the flags"), Cause: err, Code: exitUsage}
+}
+
+// checkPlot refuses a --plot that cannot be drawn, before anything takes time; "" is none.
+func checkPlot(path string) error {
+	if path == "" {
+		return nil
+	}
+	if err := plot.CheckPath(path); err != nil {
+		return usageError("--plot: %v", err)
+	}
+	return nil
+}
+
+// show ends a command: it draws the panels to path, if there is one, and prints the document, or the text for people.
+func (inv *invocation) show(path string, panels []plot.Panel, document any, text func() string) error {
+	if path != "" {
+		if err := plot.Save(path, panels...); err != nil {
+			return fail("drawing", path, err)
+		}
+	}
+	if inv.global.json {
+		return inv.events.document(document)
+	}
+	if _, err := io.WriteString(inv.Out, text()); err != nil {
+		return failOutput("writing the result to", err)
+	}
+	return nil
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/eddy-p2p/eddy/internal/app/plot"
 	"github.com/eddy-p2p/eddy/internal/format/units"
 	"github.com/eddy-p2p/eddy/internal/sim"
 	"github.com/eddy-p2p/eddy/internal/sim/block"
@@ -113,10 +112,8 @@ func (r *simRun) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if r.plot != "" {
-		if err := plot.CheckPath(r.plot); err != nil {
-			return usageError("--plot: %v", err)
-		}
+	if err := checkPlot(r.plot); err != nil {
+		return err
 	}
 	watch, err := r.watchers(sc)
 	if err != nil {
@@ -129,18 +126,7 @@ func (r *simRun) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if r.plot != "" {
-		if err := plot.Save(r.plot, simPanels(doc.result)...); err != nil {
-			return fail("drawing", r.plot, err)
-		}
-	}
-	if r.inv.global.json {
-		return r.inv.events.document(doc)
-	}
-	if _, err := fmt.Fprint(r.inv.Out, doc.text()); err != nil {
-		return failOutput("writing the result to", err)
-	}
-	return nil
+	return r.inv.show(r.plot, simPanels(doc.result), doc, doc.text)
 }
 
 // scenarioOf makes the scenario of the flags, and checks it.

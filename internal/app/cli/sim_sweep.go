@@ -62,28 +62,15 @@ func (s *simSweep) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if s.plot != "" {
-		if err := plot.CheckPath(s.plot); err != nil {
-			return usageError("--plot: %v", err)
-		}
+	if err := checkPlot(s.plot); err != nil {
+		return err
 	}
 	start := time.Now()
 	cells, err := s.sweep(cmd.Context(), sc, grid)
 	if err != nil {
 		return err
 	}
-	if s.plot != "" {
-		if err := plot.Save(s.plot, sweepChart(cells)); err != nil {
-			return fail("drawing", s.plot, err)
-		}
-	}
-	if s.inv.global.json {
-		return s.inv.events.document(newSweepDoc(sc, cells, time.Since(start)))
-	}
-	if _, err := fmt.Fprint(s.inv.Out, sweepTable(cells)); err != nil {
-		return failOutput("writing the result to", err)
-	}
-	return nil
+	return s.inv.show(s.plot, []plot.Panel{sweepChart(cells)}, newSweepDoc(sc, cells, time.Since(start)), func() string { return sweepTable(cells) })
 }
 
 // gridOf reads the scenario and the lists.

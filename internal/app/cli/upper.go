@@ -17,11 +17,7 @@ func newUpper(inv *invocation) *cobra.Command {
 The smallest programs that use sockets, made for real use: a server that sends back in upper case what clients send, and a client that
 sends a line. Over UDP each line is a datagram, which may be lost; over TCP it goes over a connection of its own. Both work with
 other programs of the kind, such as those of the textbooks. docs/sockets.md walks through their code.`, exitOK, exitUsage)
-	for _, sub := range []*cobra.Command{newUpperServe(inv), newUpperSend(inv)} {
-		checkArgs := sub.Args
-		sub.Args = func(cmd *cobra.Command, args []string) error { return asUsage(cmd, checkArgs(cmd, args)) }
-		cmd.AddCommand(sub)
-	}
+	addSubcommands(cmd, newUpperServe(inv), newUpperSend(inv))
 	return cmd
 }
 

@@ -44,20 +44,25 @@ func (c Chart) frame(area draw.Canvas, x, y scale, colors map[string]int) draw.C
 	data := draw.Crop(area, left, -right, bottom, -glyphSpace-numbers.Height("0")/2)
 	drawGrid(data, x, y, xs, ys)
 	drawNumbers(data, x, y, xs, ys)
-	if c.XLabel != "" {
-		s := fitted(label, c.XLabel, data.Size().X)
-		data.FillText(s, vg.Point{X: data.Center().X, Y: area.Min.Y}, c.XLabel)
-	}
-	if c.YLabel != "" {
-		s := fitted(label, c.YLabel, data.Size().Y)
-		s.Rotation, s.YAlign = math.Pi/2, draw.YTop
-		data.FillText(s, vg.Point{X: area.Min.X, Y: data.Center().Y}, c.YLabel)
-	}
+	drawAxisLabels(area, data, c.XLabel, c.YLabel)
 	if !c.hasPoint() {
 		none := textStyle(labelSize, inkSoft, draw.XCenter, draw.YCenter)
 		data.FillText(fitted(none, c.empty(), data.Size().X), data.Center(), c.empty())
 	}
 	return data
+}
+
+// drawAxisLabels writes what the axes are along the lower and the left edge of area, in the middle of data.
+func drawAxisLabels(area, data draw.Canvas, x, y string) {
+	label := textStyle(labelSize, inkSoft, draw.XCenter, draw.YBottom)
+	if x != "" {
+		area.FillText(fitted(label, x, data.Size().X), vg.Point{X: data.Center().X, Y: area.Min.Y}, x)
+	}
+	if y != "" {
+		s := fitted(label, y, data.Size().Y)
+		s.Rotation, s.YAlign = math.Pi/2, draw.YTop
+		area.FillText(s, vg.Point{X: area.Min.X, Y: data.Center().Y}, y)
+	}
 }
 
 // hasPoint reports whether there is anything to draw.

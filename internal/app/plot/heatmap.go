@@ -148,15 +148,7 @@ func (h Heatmap) drawNames(area draw.Canvas) draw.Canvas {
 		area.FillText(names, at, h.Rows[i])
 	}
 	h.drawColumns(cells, each.X, line, turned)
-	if h.XLabel != "" {
-		s := fitted(label, h.XLabel, cells.Size().X)
-		area.FillText(s, vg.Point{X: cells.Center().X, Y: area.Min.Y}, h.XLabel)
-	}
-	if h.YLabel != "" {
-		s := fitted(label, h.YLabel, cells.Size().Y)
-		s.Rotation, s.YAlign = math.Pi/2, draw.YTop
-		area.FillText(s, vg.Point{X: area.Min.X, Y: cells.Center().Y}, h.YLabel)
-	}
+	drawAxisLabels(area, cells, h.XLabel, h.YLabel)
 	return cells
 }
 
