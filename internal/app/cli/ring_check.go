@@ -31,8 +31,8 @@ func newRingCheck(inv *invocation) *cobra.Command {
 	setRingHelp(cmd, `
 Go from successor to successor until the walk closes: every node must be the successor of its predecessor, in order and once; and the
 holders of each part of the ring must hold the same, as often as the ring replicates. Each problem is a line on stderr; code 3 if there is one.
-While machines come and go, problems that pass are normal.`, exitNotFound, exitConflict)
-	cmd.Long = insertCode(cmd.Long, exitIncomplete, "a problem was found")
+While machines come and go, problems that pass are normal.`,
+		map[int]string{exitIncomplete: "a problem was found", exitNotFound: not, exitConflict: not})
 	return cmd
 }
 
@@ -52,7 +52,7 @@ func (inv *invocation) printCheck(c *ring.Check) error {
 		if !c.OK {
 			verdict = units.Plural(len(c.Problems), "problem")
 		}
-		_, err := fmt.Fprintf(inv.Out, "%s, %s, %s: %s\n", units.Plural(c.Hosts, "host"), units.Plural(len(c.Members), "position"), units.Plural(c.Keys, "key"), verdict)
+		_, err := fmt.Fprintf(inv.Out, "%s, %s, keys %d: %s\n", units.Plural(c.Hosts, "host"), units.Plural(len(c.Members), "position"), c.Keys, verdict)
 		if err != nil {
 			return failOutput("writing the result to", err)
 		}

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -170,26 +172,33 @@ func ringFailure(what, target string, err error) error {
 	return &Failure{What: what, Target: target, Cause: errors.New(known.Message), Hint: hint, Code: code}
 }
 
-// codes of commands that ask a ring, in setHelp's order.
-var ringExitCodes = []int{exitOK, exitFailed, exitUsage, exitNotFound, exitTimeout, exitNetwork, exitAuth, exitConflict, exitInterrupted, exitTerminated}
+// ringMeanings is what the codes of commands that ask a ring mean; "" as everywhere.
+var ringMeanings = map[int]string{
+	exitOK: "", exitFailed: "failed", exitUsage: "",
+	exitNotFound:    "the key does not exist: a quorum of its holders says so",
+	exitTimeout:     "no answer within --timeout; a write may have happened",
+	exitNetwork:     "the node cannot be reached, or too few holders answer; a write may have happened",
+	exitAuth:        "",
+	exitConflict:    "the key has another version than --if-version says, or several values",
+	exitInterrupted: "", exitTerminated: "",
+}
 
-// setRingHelp is setHelp for a command that asks a ring. Codes that it cannot end with are left out.
-func setRingHelp(cmd *cobra.Command, text string, without ...int) {
-	var codes []int
-	for _, c := range ringExitCodes {
-		keep := true
-		for _, w := range without {
-			keep = keep && c != w
-		}
-		if keep {
-			codes = append(codes, c)
+// not leaves a code out of a command's help.
+const not = "-"
+
+// setRingHelp is setHelp for a command that asks a ring. means has what codes mean to this command alone, and which it cannot end
+// with.
+func setRingHelp(cmd *cobra.Command, text string, means map[int]string) {
+	all := maps.Clone(ringMeanings)
+	maps.Copy(all, means)
+	maps.DeleteFunc(all, func(_ int, m string) bool { return m == not })
+	codes := slices.Sorted(maps.Keys(all))
+	setHelp(cmd, text, codes...)
+	for _, code := range codes {
+		if all[code] != "" {
+			explainCode(cmd, code, all[code])
 		}
 	}
-	setHelp(cmd, text, codes...)
-	explainCode(cmd, exitNotFound, "the key does not exist: a quorum of its holders says so")
-	explainCode(cmd, exitTimeout, "no answer within --timeout; a write may have happened")
-	explainCode(cmd, exitNetwork, "the node cannot be reached, or too few holders answer; a write may have happened")
-	explainCode(cmd, exitConflict, "the key has another version than --if-version says, or several values")
 }
 
 // checkRingKey refuses keys that no ring takes.

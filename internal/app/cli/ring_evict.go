@@ -28,7 +28,7 @@ func newRingEvict(inv *invocation) *cobra.Command {
 	flags.define(cmd)
 	setRingHelp(cmd, `
 Put out the member with the ID that eddy ring status or check shows. What it kept is copied from the others, as when it fails. A machine
-that was stolen knows the ring's secrets: follow with eddy ring rotate.`, exitConflict)
-	explainCode(cmd, exitNotFound, "there is no such member")
+that was stolen knows the ring's secrets: follow with eddy ring rotate.`,
+		map[int]string{exitNotFound: "there is no such member", exitConflict: not})
 	return cmd
 }

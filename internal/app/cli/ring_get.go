@@ -52,7 +52,8 @@ Print what is stored under a key: a value exactly as it is (with an end of line 
 bytes that are no line of text as base64:...; --json has all values in base64, and the version, which put --if-version takes.
 
 It asks a quorum of the hosts that hold the key: what an earlier put reported as stored is found, and a key is called missing only if the
-quorum is sure. --trace compares the hops that the lookup took with what theory expects of a ring of this size.`)
+quorum is sure. --trace compares the hops that the lookup took with what theory expects of a ring of this size.`,
+		map[int]string{exitConflict: "the key has several concurrent values (--siblings shows them)", exitDisk: "FILE cannot be written: the disk is full, read-only or failing"})
 	return cmd
 }
 

@@ -33,6 +33,6 @@ func newRingLeave(inv *invocation) *cobra.Command {
 	flags.define(cmd)
 	setRingHelp(cmd, `
 Make a node hand over everything to those that keep it from now on, tell the ring, and end. A node that merely stops is missed after 30
-seconds, and what it kept is copied from the others then.`, exitNotFound, exitConflict)
+seconds, and what it kept is copied from the others then.`, map[int]string{exitNotFound: not, exitConflict: not})
 	return cmd
 }

@@ -76,29 +76,9 @@ commas, quotation marks or line ends. A first line that reads "key,value" is a h
 counts, or with --set all.
 
 A line that cannot be read or stored is told with its number on stderr, and the others go on; the code then is 3. --timeout is for each pair.`,
-		exitConflict)
-	explainCode(cmd, exitNotFound, "there is no such file")
-	cmd.Long = insertCode(cmd.Long, exitIncomplete, "some lines were not stored")
+		map[int]string{exitIncomplete: "some lines were not stored", exitNotFound: "there is no such file", exitConflict: not,
+			exitNetwork: "the node cannot be reached", exitTimeout: not})
 	return cmd
-}
-
-// insertCode adds to a help that was made by setHelp a code, in its place.
-func insertCode(help string, code int, means string) string {
-	line := fmt.Sprintf("  %-3d %s", code, means)
-	lines := strings.Split(help, "\n")
-	begin := 0
-	for i, l := range lines {
-		if l == "Exit codes:" {
-			begin = i + 1
-		}
-	}
-	for i := begin; i < len(lines); i++ {
-		var other int
-		if _, err := fmt.Sscanf(lines[i], "%d", &other); err != nil || other > code {
-			return strings.Join(append(lines[:i:i], append([]string{line}, lines[i:]...)...), "\n")
-		}
-	}
-	return help + "\n" + line
 }
 
 // loaded is the JSON document of `eddy ring load`.

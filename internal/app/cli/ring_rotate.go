@@ -28,6 +28,6 @@ func newRingRotate(inv *invocation) *cobra.Command {
 	flags.define(cmd)
 	setRingHelp(cmd, `
 Make new secrets for the ring, and hand them to all members that are not evicted. All earlier tokens let nobody in any more; clients need one
-of the new. Evict stolen machines first, or they get the new secrets too.`, exitNotFound, exitConflict)
+of the new. Evict stolen machines first, or they get the new secrets too.`, map[int]string{exitNotFound: not, exitConflict: not})
 	return cmd
 }

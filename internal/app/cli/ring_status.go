@@ -33,7 +33,7 @@ func newRingStatus(inv *invocation) *cobra.Command {
 	flags.define(cmd)
 	setRingHelp(cmd, `
 Show one node's view: state is ok, merging (two rings are becoming one) or degraded, with the reasons. eddy ring check looks at the whole
-ring.`, exitNotFound, exitConflict)
+ring.`, map[int]string{exitNotFound: not, exitConflict: not})
 	return cmd
 }
 

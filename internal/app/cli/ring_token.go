@@ -57,7 +57,7 @@ func newRingTokenNew(inv *invocation) *cobra.Command {
 	cmd.Flags().BoolVar(&client, "client", false, "for programs that read and write data, and no more")
 	setRingHelp(cmd, `
 Make a token and print it on stdout, its ID and end on stderr. Who has it is let in until then: hand it on as you would a password.`,
-		exitNotFound, exitConflict)
+		map[int]string{exitNotFound: not, exitConflict: not})
 	return cmd
 }
 
@@ -92,8 +92,8 @@ func newRingTokenRevoke(inv *invocation) *cobra.Command {
 	}
 	flags.define(cmd)
 	setRingHelp(cmd, `
-Revoke a token by the ID that was told when it was made. Members that came in by it stay: eddy ring evict puts them out.`, exitConflict)
-	explainCode(cmd, exitNotFound, "there is no such token")
+Revoke a token by the ID that was told when it was made. Members that came in by it stay: eddy ring evict puts them out.`,
+		map[int]string{exitNotFound: "there is no such token", exitConflict: not})
 	return cmd
 }
 

@@ -37,7 +37,7 @@ func newRingWatch(inv *invocation) *cobra.Command {
 	setRingHelp(cmd, `
 Print what is there now, and then a line for every change: the version and the value, between them a tab; what is no line of text as
 base64:..., a key that does not exist as a dash. Quick successions may be told as one. It goes on through restarts of the node, after the
-last change that was told. --timeout is for the connection only.`, exitNotFound)
+last change that was told. --timeout is for the connection only.`, map[int]string{exitNotFound: not, exitConflict: not})
 	return cmd
 }
 

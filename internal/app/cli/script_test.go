@@ -56,6 +56,9 @@ func TestScripts(t *testing.T) {
 			"fetch":        fetch,
 			"samedigest":   sameDigest,
 			"unprivileged": unprivileged,
+			"ring-server":  ringServer,
+			"ring-answers": ringAnswers,
+			"bytes":        bytesFile,
 		},
 	})
 }
