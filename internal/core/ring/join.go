@@ -6,8 +6,14 @@ import (
 	"time"
 )
 
-// entryRounds is how often a restored host asks all that it knows before it takes itself for the only one left.
-const entryRounds = 3
+// A restored host that finds no member for a while takes itself for the only one left. The one with the lowest position does so first, so that the others
+// join it instead of each beginning a ring of its own.
+const (
+	aloneAfter  = 3 * time.Second
+	alonePause  = 500 * time.Millisecond // for each known host with a lower position
+	alonePauses = 16
+	maxVia      = 64
+)
 
 var errStarted = errors.New("ring: the node has been started already")
 
@@ -44,7 +50,10 @@ func (n *Node) Join(now time.Duration, via ...Ref) error {
 	if len(via) == 0 {
 		return errors.New("ring: nobody to join")
 	}
-	n.now, n.phase, n.via = now, joining, via
+	n.now, n.phase, n.via = now, joining, via[:min(len(via), maxVia)]
+	if n.restoring {
+		n.aloneAt = now + aloneAfter + time.Duration(min(n.rank(via), alonePauses))*n.jitter(alonePause)
+	}
 	for i := range n.pos {
 		n.enter(&n.pos[i])
 	}
@@ -72,13 +81,18 @@ func (n *Node) others(refs []Ref) []Ref {
 
 // enter begins to look for p's place: the closest known position before it is asked for a closer one, until one names itself.
 func (n *Node) enter(p *position) {
+	n.enterVia(p, n.via[n.cfg.Rand.IntN(len(n.via))])
+}
+
+func (n *Node) enterVia(p *position, via Ref) {
 	p.status, p.entryHops, p.stabilizeAt = Entering, 0, never
-	n.question(p, n.via[n.cfg.Rand.IntN(len(n.via))], Message{Kind: FindPredecessor, Key: p.self.ID})
+	n.question(p, via, Message{Kind: FindPredecessor, Key: p.self.ID})
 }
 
 // onHint takes in the answer to FindPredecessor.
 func (n *Node) onHint(p *position, from Host, m *Message) {
 	p.entryHops++
+	n.hint(m.Ref)
 	switch {
 	case m.Ref.ID == p.self.ID || p.entryHops > 64:
 		n.retryEntry(p)
@@ -121,16 +135,42 @@ func (n *Node) enterAt(p *position, m *Message) {
 func (n *Node) retryEntry(p *position) {
 	p.asked, p.deadline = Ref{}, never
 	p.stabilizeAt = n.now + n.jitter(n.cfg.FirstTimeout)
-	p.entries++
-	if n.restoring && int(p.entries) >= entryRounds*min(len(n.via), 4) && !slices.ContainsFunc(n.pos, func(p position) bool { return p.in }) {
-		n.mergingTill = n.now + mergingFor
-		n.alone()
+	if n.restoring && n.now >= n.aloneAt && !slices.ContainsFunc(n.pos, func(p position) bool { return p.in }) {
+		n.beginAlone()
 	}
+}
+
+// beginAlone starts a ring after a power cut, and invites whoever was known.
+func (n *Node) beginAlone() {
+	n.mergingTill = n.now + mergingFor
+	known := n.via
+	n.alone()
+	for _, x := range known {
+		n.send(x.Host, Message{Kind: Merge, To: x.ID, From: n.pos[0].self.ID, Key: n.pos[0].self.ID, Ref: n.pos[0].self})
+	}
+}
+
+// hint adds a host to those that are asked for a place.
+func (n *Node) hint(x Ref) {
+	if x.Host != n.cfg.Self && len(n.via) < maxVia && !hasHost(n.via, x.Host) {
+		n.via = append(n.via, x)
+	}
+}
+
+// rank counts the known hosts with a position lower than the own first one.
+func (n *Node) rank(known []Ref) int {
+	var lower []Host
+	for _, x := range known {
+		if x.ID.Compare(n.pos[0].self.ID) < 0 && !slices.Contains(lower, x.Host) {
+			lower = append(lower, x.Host)
+		}
+	}
+	return len(lower)
 }
 
 // entered makes the host a member: all its positions are in the ring.
 func (n *Node) entered() {
-	n.phase, n.restoring = member, false
+	n.phase, n.restoring, n.via = member, false, nil
 	n.arm()
 	n.announce()
 	n.out = append(n.out, Action{Kind: Joined})

@@ -135,7 +135,7 @@ func (n *Node) onQuest(from Host, m *Message) bool {
 
 // suggest makes x the candidate for p's successor, when it lies closer than the present one. It enters as in StabilizeFromPredecessor: by its own answer.
 func (n *Node) suggest(p *position, x Ref) {
-	if !p.in || x.Host == n.cfg.Self || !between(p.self.ID, x.ID, p.successor().ID) || n.thoughtDead(x.Host) {
+	if !p.in || x.Host == n.cfg.Self || !between(p.self.ID, x.ID, p.successor().ID) || !n.vouched(x.Host) {
 		return
 	}
 	if p.hasCandidate && !between(p.self.ID, x.ID, p.candidate.ID) {
@@ -150,6 +150,15 @@ func (n *Node) suggest(p *position, x Ref) {
 
 // onMerge takes a live position of another ring to the one of this ring that comes before it.
 func (n *Node) onMerge(m *Message) {
+	if n.phase == joining && m.Ref.Host != n.cfg.Self { // a restored host has begun a ring: join that one
+		n.hint(m.Ref)
+		for i := range n.pos {
+			if p := &n.pos[i]; p.status == Entering && p.asked == (Ref{}) {
+				n.enterVia(p, m.Ref)
+			}
+		}
+		return
+	}
 	if n.phase != member || m.Hops > maxMerge || m.Ref.Host == n.cfg.Self {
 		return
 	}

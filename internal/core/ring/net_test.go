@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"testing"
+
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
@@ -13,7 +13,7 @@ import (
 
 // testNet is a network in virtual time: messages take a random while, get lost, or don't cross a partition; hosts fail, and join.
 type testNet struct {
-	t       testing.TB
+	t       fataler
 	rand    *rand.Rand
 	now     time.Duration
 	seq     int
@@ -57,7 +57,7 @@ func (e *events) Pop() any {
 	return x
 }
 
-func newTestNet(t testing.TB, seed uint64, config Config) *testNet {
+func newTestNet(t fataler, seed uint64, config Config) *testNet {
 	w := &testNet{t: t, rand: rand.New(rand.NewPCG(seed, 1)), nodes: map[Host]*Node{}, places: directory{}, side: map[Host]int{},
 		results: map[uint64]Result{}, actions: map[Host][]ActionKind{}, sent: map[Kind]int{}, config: config}
 	w.check = func(n *Node) {
@@ -190,7 +190,7 @@ func (w *testNet) settle(limit time.Duration) {
 	ok := w.until(w.now+limit, func() bool { i++; return i%97 == 0 && len(CheckIdeal(w.live())) == 0 })
 	if !ok {
 		if errs := CheckIdeal(w.live()); len(errs) > 0 {
-			w.t.Fatalf("no ideal ring %v after quiescence: %v", w.now-start, errs)
+			w.t.Fatalf("no ideal ring %v after quiescence: %d differences, the first: %v", w.now-start, len(errs), errs[0])
 		}
 	}
 }
@@ -223,7 +223,7 @@ func (w *testNet) lookup(n *Node, key ID, how How) Result {
 func successorOf(all []Ref, key ID) Ref { return all[seek(all, key)%len(all)] }
 
 // teaching makes a ring at rest from numbers; the host of a position is its number.
-func teaching(t testing.TB, bits, r int, config Config, numbers ...uint64) *testNet {
+func teaching(t fataler, bits, r int, config Config, numbers ...uint64) *testNet {
 	config.Space, config.Successors = Space{Bits: bits}, r
 	w := newTestNet(t, 1, config)
 	for _, x := range numbers {
@@ -233,7 +233,7 @@ func teaching(t testing.TB, bits, r int, config Config, numbers ...uint64) *test
 	return w
 }
 
-func number(t testing.TB, s Space, x uint64) ID {
+func number(t fataler, s Space, x uint64) ID {
 	id, err := s.ID(x)
 	if err != nil {
 		t.Fatal(err)
@@ -248,4 +248,11 @@ func numbers(s Space, refs []Ref) []uint64 {
 		out[i] = s.Number(x.ID)
 	}
 	return out
+}
+
+// fataler is a *testing.T or a *rapid.T.
+type fataler interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
 }

@@ -42,7 +42,8 @@ type Node struct {
 	budget      int64 // bytes of membership traffic saved up
 	budgetAt    time.Duration
 	restoring   bool
-	local       []Message // to positions of this same host
+	aloneAt     time.Duration // restoring: when to give up looking for members
+	local       []Message     // to positions of this same host
 	out         []Action
 	head        int // of out, the first not drained
 	viewDirty   bool

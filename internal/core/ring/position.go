@@ -39,17 +39,17 @@ type position struct {
 	preds        []Ref // pred and those before it, as pred tells: a hint for Arcs, never for the protocol
 	fingers      []Ref // ascending by distance, at most one to each doubling of it
 
-	asked              Ref // whom the outstanding question went to
-	notifier           Ref // Rectifying: who claims to be the predecessor
-	notify             Ref // the closest predecessor that notified while it waited
-	candidate          Ref // from the merging of rings: to be asked when idle
-	askSeq             uint64
-	missed             int           // repetitions of the outstanding question
-	askedAt            time.Duration // the last of them
-	deadline           time.Duration // of the outstanding question
-	stabilizeAt        time.Duration
-	entryHops, entries uint8 // Entering: hosts asked in this attempt, attempts
-	fixed              uint8 // the finger that was looked up last
+	asked       Ref // whom the outstanding question went to
+	notifier    Ref // Rectifying: who claims to be the predecessor
+	notify      Ref // the closest predecessor that notified while it waited
+	candidate   Ref // from the merging of rings: to be asked when idle
+	askSeq      uint64
+	missed      int           // repetitions of the outstanding question
+	askedAt     time.Duration // the last of them
+	deadline    time.Duration // of the outstanding question
+	stabilizeAt time.Duration
+	entryHops   uint8 // Entering: hosts asked in this attempt
+	fixed       uint8 // the finger that was looked up last
 }
 
 // successor is the immediate one, or the position itself when it knows of no other.

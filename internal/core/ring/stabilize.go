@@ -84,7 +84,7 @@ func (n *Node) onState(p *position, m *Message) {
 func (n *Node) fromSuccessor(p *position, m *Message) {
 	s := p.asked
 	n.setSuccessors(p, p.list(n.cfg.Successors, []Ref{s}, m.List))
-	if m.HasPred && between(p.self.ID, m.Pred.ID, s.ID) && !n.thoughtDead(m.Pred.Host) {
+	if m.HasPred && between(p.self.ID, m.Pred.ID, s.ID) && n.vouched(m.Pred.Host) {
 		if n.classic { // Stoica et al. 2001, figure 6: believe it without asking it
 			n.setSuccessors(p, p.list(n.cfg.Successors, []Ref{m.Pred, s}, m.List))
 		} else {
@@ -187,7 +187,7 @@ func (n *Node) predList(p *position, x Ref, before []Ref) []Ref {
 	}
 	for _, y := range before {
 		d := distance(y.ID, p.self.ID)
-		if hosts >= n.cfg.Successors || d.Compare(last) <= 0 || n.thoughtDead(y.Host) {
+		if hosts >= n.cfg.Successors || d.Compare(last) <= 0 || !n.vouched(y.Host) {
 			break
 		}
 		if y.Host != n.cfg.Self && !hasHost(out, y.Host) {
@@ -199,7 +199,9 @@ func (n *Node) predList(p *position, x Ref, before []Ref) []Ref {
 }
 
 func (n *Node) setSuccessors(p *position, list []Ref) {
-	list = slices.DeleteFunc(list, func(x Ref) bool { return n.thoughtDead(x.Host) && x.Host != p.asked.Host })
+	for _, x := range list {
+		n.vouched(x.Host)
+	}
 	if slices.Equal(list, p.succ) {
 		return
 	}

@@ -169,12 +169,10 @@ func (n *Node) knows(h Host) bool {
 // bury drops a host that died or left from everything but the long-term memory: it may be the other side of a partition.
 func (n *Node) bury(h Host, why ringwire.MemberState) {
 	s := n.host(h)
-	if s.dead {
-		return
-	}
+	again := s.dead // others vouched for it, and it still does not answer
 	s.dead = true
-	n.stats.Dead++
-	if why == ringwire.Dead {
+	if why == ringwire.Dead && !again {
+		n.stats.Dead++
 		n.remember(h)
 	}
 	for i := range n.pos {
@@ -182,6 +180,15 @@ func (n *Node) bury(h Host, why ringwire.MemberState) {
 	}
 	n.spread(h, why)
 	n.remesh()
+}
+
+// vouched is called when somebody else believes that h lives: if this host thinks it dead, it looks again. Until then routes pass it over.
+func (n *Node) vouched(h Host) bool {
+	if n.thoughtDead(h) {
+		n.ping(h)
+		return false
+	}
+	return true
 }
 
 // forget drops positions from p's lists. Dropping what has failed takes no principal away (Zave 2017, section 5.2: a principal is a member that
