@@ -72,9 +72,10 @@ type TorrentOptions struct {
 	Sequential bool               // fetch from start to end rather than rarest first: for streaming, slower for the swarm
 	Overwrite  bool               // existing files that differ may be replaced; else they are ErrConflict
 	Prealloc   storage.Prealloc
-	Peers      []string   // HOST:PORT to connect to besides the peers that trackers name
-	Trackers   [][]string // tiers to announce to besides those of Meta (BEP 12)
-	NoTrackers bool       // announce to nobody
+	Peers      []string     // HOST:PORT to connect to besides the peers that trackers name
+	Trackers   [][]string   // tiers to announce to besides those of Meta (BEP 12)
+	NoTrackers bool         // announce to no tracker
+	Sources    []PeerSource // asked for peers besides the trackers: a ring, say
 }
 
 // Errors, for errors.Is.
@@ -95,7 +96,7 @@ func (c *Client) Add(opts TorrentOptions) (*Torrent, error) {
 	if err != nil {
 		return nil, err
 	}
-	spec.Policy = c.policy
+	spec.Policy, spec.Sources = c.policy, opts.Sources
 	t, err := c.engine.Add(spec)
 	if err != nil {
 		return nil, err

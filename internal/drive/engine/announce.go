@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/drive/tracker"
@@ -14,10 +15,25 @@ const (
 	peerReview = 5 * time.Second
 )
 
-// announce tells the trackers of the torrent and takes the peers that they name, until ctx is done and they were told that we leave.
+// announce tells the trackers and the sources of the torrent and takes the peers that they name, until ctx is done and they were
+// told that we leave. Trackers stand in for each other (BEP 12); a source is asked whatever they answer.
 func (t *Torrent) announce(ctx context.Context) {
+	var others sync.WaitGroup
+	defer others.Wait()
+	for _, s := range t.spec.Sources {
+		others.Go(func() {
+			t.contain("announcing to "+s.Name(), func() { t.announceThrough(ctx, sourceTransport{s}, [][]string{{s.Name()}}) })
+		})
+	}
+	if len(t.spec.Trackers) > 0 {
+		t.announceThrough(ctx, t.e.trackers, t.spec.Trackers)
+	}
+}
+
+// announceThrough keeps the torrent announced to tiers, until ctx is done and they were told that we leave.
+func (t *Torrent) announceThrough(ctx context.Context, through tracker.Transport, tiers [][]string) {
 	a, err := tracker.NewAnnouncer(tracker.AnnouncerConfig{
-		Transport: t.e.trackers, Tiers: t.spec.Trackers,
+		Transport: through, Tiers: tiers,
 		InfoHash: t.wireID(), PeerID: t.e.peerID, Port: t.e.Addr().Port(), Key: t.e.key,
 		Counters: t.counters, Notify: t.onAnnounced,
 		Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Logger: t.log,
@@ -27,7 +43,7 @@ func (t *Torrent) announce(ctx context.Context) {
 		return
 	}
 	t.mu.Lock()
-	t.seeking.trackers = a
+	t.seeking.announcers = append(t.seeking.announcers, a)
 	t.mu.Unlock()
 	if err := a.Run(ctx); err != nil {
 		t.log.Warn("announcing", "err", err)
@@ -55,8 +71,11 @@ func (e *Engine) reviewRegularly(ctx context.Context) {
 func (t *Torrent) review() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.seeking.trackers != nil && len(t.links) < fewPeers && t.sw != nil && !t.sw.Complete() {
-		t.seeking.trackers.WantPeers()
+	if len(t.links) >= fewPeers || t.sw == nil || t.sw.Complete() {
+		return
+	}
+	for _, a := range t.seeking.announcers {
+		a.WantPeers()
 	}
 }
 

@@ -18,10 +18,10 @@ const maxDialling = 20
 
 // seeking is how a torrent comes by its peers; guarded by Torrent.mu.
 type seeking struct {
-	ctx      context.Context    // nil before the torrent is in its swarm
-	dials    int                // connections being set up
-	timer    *time.Timer        // dials again when the next address falls due
-	trackers *tracker.Announcer // nil while not announced
+	ctx        context.Context      // nil before the torrent is in its swarm
+	dials      int                  // connections being set up
+	timer      *time.Timer          // dials again when the next address falls due
+	announcers []*tracker.Announcer // of its trackers, and of each source; none before it is announced
 }
 
 // AddPeers offers addresses to connect to.

@@ -83,8 +83,8 @@ func (t *Torrent) settle() {
 	}
 	p.state, p.problem = Seeding, "" // also if it was paused: what came after the disk was full was enough
 	close(t.ends.done)
-	if t.seeking.trackers != nil {
-		t.seeking.trackers.Completed()
+	for _, a := range t.seeking.announcers {
+		a.Completed()
 	}
 }
 

@@ -24,6 +24,7 @@ type Spec struct {
 	Root       string             // directory; the paths of Files are below it
 	Files      []storage.FileSpec // one for each of Meta.Info.Files, in their order
 	Trackers   [][]string         // tiers (BEP 12)
+	Sources    []Source           // of peers, besides the trackers
 	Peers      []string           // HOST:PORT to connect to besides
 	Wanted     []bool             // one for each file; nil = all
 	Complete   bool               // the content was verified by the caller just now, when the files had these Stamps
@@ -164,7 +165,7 @@ func (t *Torrent) mingle(ctx context.Context) {
 	if len(t.spec.Peers) > 0 {
 		t.talks.Go(func() { t.contain("looking up peers", func() { t.resolvePeers(ctx) }) })
 	}
-	if len(t.spec.Trackers) > 0 {
+	if len(t.spec.Trackers)+len(t.spec.Sources) > 0 {
 		t.announce(ctx)
 	}
 	<-ctx.Done()

@@ -221,7 +221,7 @@ func TestStopWithADeadTracker(t *testing.T) {
 	await(t, "it announces", func() bool {
 		tor.mu.Lock()
 		defer tor.mu.Unlock()
-		return tor.seeking.trackers != nil
+		return len(tor.seeking.announcers) > 0
 	})
 	stopped := make(chan struct{})
 	go func() { stop(); close(stopped) }()
