@@ -67,8 +67,15 @@ type Config struct {
 	MinTimeout   time.Duration // 100 ms
 	MaxTimeout   time.Duration // 3 s
 
+	// Scratch is shared by the Nodes of one simulation, which are fed and drained one at a time: a million of them then share one queue of actions
+	// instead of keeping a million empty ones. nil = the Node has its own.
+	Scratch *Scratch
+
 	MaxHops int // a lookup that was forwarded more often is dropped; 0 = 128, with Successor and Links 65,000
 }
+
+// Scratch is memory that a Node needs only between an input and the drain of its actions. The zero value is ready.
+type Scratch struct{ out []Action }
 
 // Suspicion: a host is dead after this many probes without an answer (Zave's proof needs that no live host is thought dead).
 const missedProbes = 3

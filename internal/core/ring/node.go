@@ -96,6 +96,9 @@ func (n *Node) Next() (a Action, ok bool) {
 		n.head++
 		return a, true
 	}
+	if s := n.cfg.Scratch; s != nil && n.out != nil {
+		s.out, n.out = n.out[:0], nil
+	}
 	n.out, n.head = n.out[:0], 0
 	if cap(n.out) > 64 {
 		n.out = nil
@@ -114,6 +117,9 @@ func (n *Node) send(to Host, m Message) {
 		return
 	}
 	n.stats.Sent++
+	if s := n.cfg.Scratch; s != nil && n.out == nil {
+		n.out, s.out = s.out, nil
+	}
 	n.out = append(n.out, Action{Kind: Send, To: to, Message: m})
 }
 
