@@ -108,7 +108,7 @@ func TestInvariant(t *testing.T) {
 				n := w.add(next, 1)
 				next++
 				via := hosts[rapid.IntRange(0, len(hosts)-1).Draw(t, "via")]
-				if err := n.Join(w.now, via.pos[0].self, hosts[0].pos[0].self, hosts[len(hosts)-1].pos[0].self); err != nil {
+				if err := n.Join(w.now, append(w.refs(), via.pos[0].self)...); err != nil {
 					t.Fatal(err)
 				}
 				w.drain(n)

@@ -52,6 +52,9 @@ func (n *Node) hear(from Host, members []Member) {
 		}
 		n.pass(m)
 		n.heard(m)
+		if m.State == ringwire.Alive && n.inMesh() { // new here: it may not know this host, nor the others
+			n.send(m.Host, Message{Kind: News, Members: n.members.hosts()})
+		}
 	}
 }
 

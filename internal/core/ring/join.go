@@ -81,7 +81,11 @@ func (n *Node) others(refs []Ref) []Ref {
 
 // enter begins to look for p's place: the closest known position before it is asked for a closer one, until one names itself.
 func (n *Node) enter(p *position) {
-	n.enterVia(p, n.via[n.cfg.Rand.IntN(len(n.via))])
+	via := n.via[n.cfg.Rand.IntN(len(n.via))]
+	if n.cfg.Rand.IntN(4) > 0 {
+		via = n.via[0]
+	}
+	n.enterVia(p, via)
 }
 
 func (n *Node) enterVia(p *position, via Ref) {
@@ -93,6 +97,7 @@ func (n *Node) enterVia(p *position, via Ref) {
 func (n *Node) onHint(p *position, from Host, m *Message) {
 	p.entryHops++
 	n.hint(m.Ref)
+	n.hint(Ref{ID: p.asked.ID, Host: from})
 	switch {
 	case m.Ref.ID == p.self.ID || p.entryHops > 64:
 		n.retryEntry(p)
@@ -150,8 +155,11 @@ func (n *Node) beginAlone() {
 	}
 }
 
-// hint adds a host to those that are asked for a place.
+// hint adds a host to those that are asked for a place; whoever answered last comes first.
 func (n *Node) hint(x Ref) {
+	if i := slices.IndexFunc(n.via, func(y Ref) bool { return y.Host == x.Host }); i > 0 {
+		n.via[0], n.via[i] = n.via[i], n.via[0]
+	}
 	if x.Host != n.cfg.Self && len(n.via) < maxVia && !hasHost(n.via, x.Host) {
 		n.via = append(n.via, x)
 	}

@@ -180,6 +180,17 @@ func (t *table) refs() []Ref {
 	return out
 }
 
+// hosts lists the living hosts, at most as many as a message holds.
+func (t *table) hosts() []Member {
+	var out []Member
+	for _, e := range t.entries {
+		if e.index == 0 && e.state == ringwire.Alive && len(out) < MaxMembers {
+			out = append(out, Member{Host: e.host, Incarnation: e.incarnation, State: e.state})
+		}
+	}
+	return out
+}
+
 // random draws a living host other than self, or any when none is found in a few draws.
 func (t *table) random(n *Node) (Host, bool) {
 	for range 16 {

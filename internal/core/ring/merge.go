@@ -152,6 +152,7 @@ func (n *Node) suggest(p *position, x Ref) {
 func (n *Node) onMerge(m *Message) {
 	if n.phase == joining && m.Ref.Host != n.cfg.Self { // a restored host has begun a ring: join that one
 		n.hint(m.Ref)
+		n.hint(m.Ref) // known now: to the front
 		for i := range n.pos {
 			if p := &n.pos[i]; p.status == Entering && p.asked == (Ref{}) {
 				n.enterVia(p, m.Ref)

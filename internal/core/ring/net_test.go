@@ -186,8 +186,14 @@ func (w *testNet) until(end time.Duration, done func() bool) bool {
 // settle waits until the ring is the ideal one.
 func (w *testNet) settle(limit time.Duration) {
 	w.t.Helper()
-	start, i := w.now, 0
-	ok := w.until(w.now+limit, func() bool { i++; return i%97 == 0 && len(CheckIdeal(w.live())) == 0 })
+	start, checked := w.now, w.now
+	ok := w.until(w.now+limit, func() bool {
+		if w.now < checked+500*time.Millisecond {
+			return false
+		}
+		checked = w.now
+		return len(CheckIdeal(w.live())) == 0
+	})
 	if !ok {
 		if errs := CheckIdeal(w.live()); len(errs) > 0 {
 			w.t.Fatalf("no ideal ring %v after quiescence: %d differences, the first: %v", w.now-start, len(errs), errs[0])

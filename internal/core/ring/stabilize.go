@@ -7,6 +7,10 @@ import (
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
 )
 
+// hurry shortens the pause before the next step of a position whose immediate successor has changed: many that join one arc at the same time sort themselves
+// out one step at a time. It is still periodic repair: the pause is jittered, and ends with the changes (repairing at every event collapses under load).
+const hurry = 8
+
 // Stabilize makes position i (in the order of View) begin a step of StabilizeFromSuccessor now, when it is idle. Tick does so by itself, periodically: it
 // is an input of its own for tests that choose the schedule.
 func (n *Node) Stabilize(now time.Duration, i int) {
@@ -204,6 +208,9 @@ func (n *Node) setSuccessors(p *position, list []Ref) {
 	}
 	if slices.Equal(list, p.succ) {
 		return
+	}
+	if p.in && len(list) > 0 && list[0] != p.successor() {
+		p.stabilizeAt = min(p.stabilizeAt, n.now+n.jitter(n.cfg.Stabilize/hurry))
 	}
 	p.succ, n.viewDirty = list, true
 	n.dropNearFingers(p)
