@@ -130,10 +130,10 @@ func (s *swarm) account(t *transfer, sent int64) {
 	l := &s.link[s.at(t.from, t.slot)]
 	l.sent.add(t.at, s.now, sent)
 	l.turn += uint32(sent >> 10)
+	s.node[t.from].sent += sent
+	s.rec.Carried(t.at, s.now, int(t.from), int(t.to), sent)
 	t.left -= sent
 	t.at = s.now
-	s.node[t.from].sent += sent
-	s.rec.Transferred(s.now, int(t.from), int(t.to), sent, 0)
 }
 
 // ended handles the event that a transfer has sent everything, if that still holds.

@@ -104,6 +104,13 @@ func (r *Recorder) Transferred(now time.Duration, from, to int, n, wasted int64)
 	f.wasted += wasted
 }
 
+// Carried is Transferred for n bytes that came evenly from a time on until now, where a simulator does not tell each block: the samples
+// in between get their share.
+func (r *Recorder) Carried(since, now time.Duration, from, to int, n int64) {
+	r.Transferred(now, from, to, n, 0)
+	r.line.spread(since, now, int(r.list[from].group), n)
+}
+
 // Got says that a piece is verified.
 func (r *Recorder) Got(now time.Duration, peer, piece int) {
 	r.at(now)

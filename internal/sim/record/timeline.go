@@ -66,6 +66,15 @@ func (r *Recorder) take(l *timeline, at time.Duration) {
 	}
 }
 
+// spread adds to the samples after since what a group had sent by then of n bytes that it sends evenly until now, and that are not in
+// any sample.
+func (l *timeline) spread(since, now time.Duration, group int, n int64) {
+	for i := len(l.samples) - 1; i >= 0 && l.samples[i].at > since; i-- {
+		part := float64(min(now, l.samples[i].at)-since) / float64(now-since)
+		l.up[i*l.groups+group] += int64(part * float64(n))
+	}
+}
+
 // uploaded is the sum of bytes that a group has sent.
 func (r *Recorder) uploaded(group int) (sum int64) {
 	for _, f := range r.flow[group*r.groups : (group+1)*r.groups] {

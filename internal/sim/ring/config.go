@@ -47,7 +47,7 @@ type Config struct {
 	KeysPerNode int           // to be spread over the hosts; 0 = 1000, but 10 million in all at most
 	Latency     time.Duration // mean one way between two hosts, each pair has its own at 0.5 to 1.5 times it; 0 = 25 ms
 	Warm        time.Duration // from the start, or the end of joins, to the first lookup; 0 = 2 min with churn, else none
-	Window      time.Duration // in which lookups begin; 0 = 1 s after failures, 2 min with churn, else 10 s
+	Window      time.Duration // in which lookups begin; 0 = 1 s after failures, 2 min with churn, else 10 s, or 2 s in rings of a million
 
 	// Progress is told now and then how far a phase is. May be nil.
 	Progress func(Progress)
@@ -119,7 +119,7 @@ func (c *Config) setDefaults() {
 	case c.Fail > 0:
 		during(&c.Window, time.Second)
 	default:
-		during(&c.Window, 10*time.Second)
+		during(&c.Window, max(2*time.Second, min(10*time.Second, time.Duration(2_000_000/c.Nodes)*time.Second)))
 	}
 	if c.Progress == nil {
 		c.Progress = func(Progress) {}

@@ -18,11 +18,13 @@ type network struct {
 	spread  bool          // each pair of hosts has its own, 0.5 to 1.5 times latency
 
 	// deliver's hot state.
-	now   int64 // microseconds
-	queue queue
-	store []letter
-	free  []uint32 // of store
-	hosts []host
+	now     int64 // microseconds
+	queue   queue
+	store   []letter
+	free    []uint32 // of store
+	hosts   []host
+	scratch core.Scratch
+	inbox   letter // the one that arrives: Receive gets its address, which would cost an allocation each elsewhere
 
 	positions [][]core.ID // of each host, for the Directory
 
@@ -88,6 +90,7 @@ func (w *network) Positions(h core.Host) []core.ID {
 func (w *network) add(cfg core.Config, positions []core.ID) (core.Host, error) {
 	h := core.Host(len(w.hosts))
 	cfg.Space, cfg.Self, cfg.Positions, cfg.Directory = w.space, h, positions, w
+	cfg.Scratch = &w.scratch
 	cfg.Rand = rand.New(rand.NewPCG(w.seed, uint64(h)))
 	node, err := core.New(cfg)
 	if err != nil {
@@ -153,7 +156,8 @@ func (w *network) step() {
 
 // arrive hands over the message at a place of the store.
 func (w *network) arrive(to core.Host, place uint32) {
-	l := w.store[place]
+	l := &w.inbox
+	*l = w.store[place]
 	w.store[place] = letter{}
 	w.free = append(w.free, place)
 	node := w.hosts[to].node
@@ -229,18 +233,18 @@ func (w *network) send(from, to core.Host, m *core.Message) {
 	if w.users != nil && w.serves(to, m) {
 		w.count.lookups++
 	}
-	l := letter{from: from, message: *m}
-	if w.trace != nil {
-		l.cause = w.trace.sent(from, to, m)
-	}
 	var place uint32
 	if n := len(w.free); n > 0 {
 		place = w.free[n-1]
 		w.free = w.free[:n-1]
-		w.store[place] = l
 	} else {
 		place = uint32(len(w.store))
-		w.store = append(w.store, l)
+		w.store = append(w.store, letter{})
+	}
+	l := &w.store[place]
+	l.from, l.message = from, *m
+	if w.trace != nil {
+		l.cause = w.trace.sent(from, to, &l.message)
 	}
 	w.push(to, w.now+w.delay(from, to), place)
 }
