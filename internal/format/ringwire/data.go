@@ -19,10 +19,11 @@ const (
 	// DataWritten: Op; Sure; Status; Digest of what is on disk now; with Status OK and more on disk than was written, Record
 	// is all of it.
 	DataWritten
-	// DataTree asks for the digests below Prefix of the keys in Arc. Op, Arc, Prefix.
+	// DataTree asks for the digests below Prefix of the keys in Arc. Op, Arc, Prefix; Key to go on behind that one in a list;
+	// Claim when the asker holds Arc and will answer for it once it has synchronised.
 	DataTree
-	// DataNode: Op; Sure and Lapsed of the whole Arc; Sums of the 16 branches below Prefix or, where these are few keys,
-	// Items; Digest over all of them.
+	// DataNode: Op; Sure, Fresh and Lapsed of the whole Arc; Group; Sums of the 16 branches below Prefix or, where these are few
+	// keys, Items.
 	DataNode
 	// DataLeaving: the sender leaves the ring and hands over. No fields, no answer.
 	DataLeaving
@@ -76,8 +77,11 @@ type Data struct {
 	Status  DataStatus
 	Filter  bool
 	Sure    bool // the sender has synchronised: what it does not have, it has never acknowledged
+	Fresh   bool // it had when it stopped, a moment ago
 	Lapsed  bool // it had once
 	Same    bool
+	Claim   bool
+	Group   uint8 // how many other hosts than the asker have answered, or are about to answer, for keys that the sender holds; at most R
 	Op      uint64
 	Members uint32
 	Key     string

@@ -20,6 +20,9 @@ const (
 	dataArc
 	dataSums
 	dataItems
+	dataClaim
+	dataFresh
+	dataGroup
 	dataFields // one more than the greatest
 )
 
@@ -32,6 +35,7 @@ func (d *Data) fields() (fields int) {
 		{d.Filter, dataFilter}, {d.Sure, dataSure}, {d.Lapsed, dataLapsed}, {d.Same, dataSame}, {d.Op != 0, dataOp},
 		{d.Members != 0, dataMembers}, {d.Key != "", dataKey}, {d.Member != Digest{}, dataMember}, {d.Digest != Digest{}, dataDigest},
 		{d.Record != nil, dataRecord}, {d.Kind == DataTree, dataArc}, {len(d.Sums) > 0, dataSums}, {len(d.Items) > 0, dataItems},
+		{d.Claim, dataClaim}, {d.Fresh, dataFresh}, {d.Group != 0, dataGroup},
 	} {
 		if f.has {
 			fields |= f.bit
@@ -46,6 +50,9 @@ func (d *Data) Append(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(d.fields()))
 	if d.Op != 0 {
 		b = binary.AppendUvarint(b, d.Op)
+	}
+	if d.Group != 0 {
+		b = append(b, d.Group)
 	}
 	if d.Members != 0 {
 		b = binary.AppendUvarint(b, uint64(d.Members))
@@ -93,8 +100,12 @@ func ParseData(b []byte) (*Data, error) {
 	}
 	has := func(bit uint64) bool { return fields&bit != 0 && r.Err() == nil }
 	d.Filter, d.Sure, d.Lapsed, d.Same = has(dataFilter), has(dataSure), has(dataLapsed), has(dataSame)
+	d.Claim, d.Fresh = has(dataClaim), has(dataFresh)
 	if has(dataOp) {
 		d.Op = r.Uvarint()
+	}
+	if has(dataGroup) {
+		d.Group = r.Byte()
 	}
 	if has(dataMembers) {
 		n := r.Uvarint()

@@ -1,0 +1,509 @@
+package replica
+
+import (
+	"time"
+
+	"github.com/eddy-p2p/eddy/internal/format/ringwire"
+)
+
+// op is one operation of a client, from its start to its Done.
+type op struct {
+	id       uint64
+	kind     opKind
+	key      string
+	pos      ringwire.ID
+	covers   ringwire.Context
+	put      Put // of a put; of a delete its If
+	deadline time.Duration
+	phase    phase
+	ended    bool
+
+	places  []place
+	extra   int              // hosts to ask beyond Q, since others are slow
+	rereads int              // of the whole quorum, since it had not seen covers
+	merged  *ringwire.Record // all that was read
+	members int              // of a filtered read
+	target  *ringwire.Record // repairing and writing: what has to be on disk
+	digest  ringwire.Digest  // of target
+
+	last   *ringwire.Record // of a watch: as reported
+	lastAt time.Duration
+	told   bool // of a watch: last is valid
+}
+
+type opKind uint8
+
+const (
+	getOp opKind = iota
+	putOp
+	deleteOp
+	watchOp
+)
+
+type phase uint8
+
+const (
+	waiting   phase = iota // for the write before on the same key, or for the next look at a watched key
+	reading                // asks until Q holders that are sure have answered
+	repairing              // they differed: has the merge written back before it believes it
+	writing                // has the new version written
+)
+
+// place is one of the hosts from the key's position on.
+type place struct {
+	ref    ringwire.Ref
+	ask    uint64        // the question under way; 0 = none
+	since  time.Duration // when it was asked
+	read   bool          // has answered the read
+	unsure bool          // said that it has not synchronised: the next host steps in
+	bad    bool          // forged, or refuses for good
+	acked  bool          // is sure, and has target on disk
+	stored bool          // has target on disk
+	digest ringwire.Digest
+}
+
+// maxOps bounds the operations at once; beyond, they are refused.
+const maxOps = 4096
+
+// Get reads a key; Done brings OK or NotFound, or TooFew.
+func (r *Replica) Get(now time.Duration, id uint64, g Get) {
+	r.begin(now, &op{id: id, kind: getOp, key: g.Key, covers: g.Covers, deadline: g.Deadline})
+}
+
+// Put writes a key.
+func (r *Replica) Put(now time.Duration, id uint64, p Put) {
+	o := &op{id: id, kind: putOp, key: p.Key, put: p, covers: p.If.Version, deadline: p.Deadline}
+	if len(p.Value) > ringwire.MaxValueBytes {
+		r.refuse(now, o, TooLarge)
+		return
+	}
+	r.begin(now, o)
+}
+
+// Delete deletes a key.
+func (r *Replica) Delete(now time.Duration, id uint64, d Delete) {
+	r.begin(now, &op{id: id, kind: deleteOp, key: d.Key, put: Put{If: d.If}, covers: d.If.Version, deadline: d.Deadline})
+}
+
+// Watch reports a key's changes until Cancel.
+func (r *Replica) Watch(now time.Duration, id uint64, w Watch) {
+	o := &op{id: id, kind: watchOp, key: w.Key, deadline: never}
+	o.covers = w.Since
+	r.begin(now, o)
+}
+
+const never = time.Duration(1<<63 - 1)
+
+// Cancel forgets an operation. A write may take place all the same.
+func (r *Replica) Cancel(now time.Duration, id uint64) {
+	r.advance(now)
+	if o := r.ops[id]; o != nil {
+		r.end(o)
+	}
+	r.settle()
+}
+
+func (r *Replica) refuse(now time.Duration, o *op, s Status) {
+	r.advance(now)
+	r.emit(Action{Kind: Done, Op: o.id, Result: Result{Status: s}})
+}
+
+func (r *Replica) begin(now time.Duration, o *op) {
+	switch {
+	case len(o.key) > ringwire.MaxKeyBytes:
+		r.refuse(now, o, TooLarge)
+		return
+	case r.broken:
+		r.refuse(now, o, Broken)
+		return
+	case r.gone:
+		r.refuse(now, o, Gone)
+		return
+	case len(r.ops) >= maxOps || r.ops[o.id] != nil:
+		r.refuse(now, o, Busy)
+		return
+	}
+	r.advance(now)
+	o.pos = r.position(o.key)
+	r.ops[o.id] = o
+	if o.deadline != never {
+		r.order.add(o.deadline, o)
+	}
+	// Writes of one host to one key follow one another: a condition that one has checked is not undone by the next.
+	if o.kind == putOp || o.kind == deleteOp {
+		queue := r.queues[o.key]
+		r.queues[o.key] = append(queue, o)
+		if len(queue) > 0 {
+			return
+		}
+	}
+	r.startReading(o)
+	r.settle()
+}
+
+func (r *Replica) startReading(o *op) {
+	o.phase, o.merged, o.extra, o.members = reading, nil, 0, 0
+	o.places = o.places[:0]
+	r.order.add(r.now+r.cfg.Retry/2, o)
+	r.relocate(o)
+}
+
+// relocate finds the key's holders again: they may have changed since it began.
+func (r *Replica) relocate(o *op) {
+	r.holders(o.pos, 2*r.cfg.Replicas, func(hosts []ringwire.Ref) {
+		if o.ended || o.phase == waiting {
+			return
+		}
+		if len(hosts) > 0 {
+			places := make([]place, len(hosts))
+			for i, h := range hosts {
+				places[i] = place{ref: h}
+				for _, old := range o.places {
+					if old.ref.Host == h.Host {
+						places[i] = old
+					}
+				}
+			}
+			o.places = places
+		}
+		r.step(o)
+	})
+}
+
+// group is how many of o's places belong to the quorum's R, as far as is known: the first R that did not say that they are unsure, and all before them.
+// A host that is merely silent keeps its place, so that two coordinators with one view form intersecting quorums.
+func (r *Replica) group(o *op) (n int) {
+	sure := 0
+	for n < len(o.places) && sure < r.cfg.Replicas {
+		if !o.places[n].unsure {
+			sure++
+		}
+		n++
+	}
+	return n
+}
+
+// ask sends a question to a place.
+func (r *Replica) ask(o *op, p *place, m *ringwire.Data) {
+	m.Op = r.nextToken()
+	p.ask, p.since = m.Op, r.now
+	r.asked[m.Op] = asked{op: o}
+	r.send(p.ref.Host, m)
+}
+
+func (r *Replica) unask(p *place) {
+	delete(r.asked, p.ask)
+	p.ask = 0
+}
+
+// step takes an operation as far as it goes without another answer.
+func (r *Replica) step(o *op) {
+	switch o.phase {
+	case reading:
+		r.stepReading(o)
+	case repairing, writing:
+		r.stepWriting(o)
+	}
+}
+
+func (r *Replica) stepReading(o *op) {
+	group := o.places[:r.group(o)]
+	answered, under := 0, 0
+	for i := range group {
+		p := &group[i]
+		switch {
+		case p.read && !p.unsure:
+			answered++
+		case p.ask != 0:
+			under++
+		}
+	}
+	if answered >= r.cfg.Read {
+		r.readDone(o)
+		return
+	}
+	want := r.cfg.Read + o.extra - answered - under
+	for _, own := range [...]bool{true, false} { // this host itself answers fastest
+		for i := range group {
+			p := &group[i]
+			if want > 0 && !p.read && !p.bad && p.ask == 0 && (p.ref.Host == r.cfg.Self) == own {
+				want--
+				r.ask(o, p, r.question(o))
+			}
+		}
+	}
+}
+
+// question is what a read sends.
+func (r *Replica) question(o *op) *ringwire.Data {
+	m := &ringwire.Data{Kind: ringwire.DataRead, Key: o.key}
+	if r.filtered(o) {
+		m.Filter, m.Member = true, hash(o.put.Value)
+	}
+	if o.told {
+		m.Digest = o.last.Digest()
+	}
+	return m
+}
+
+// filtered reports whether the read needs one member of the set only.
+func (r *Replica) filtered(o *op) bool {
+	return o.kind == putOp && o.put.Set && !o.put.If.Absent && len(o.put.If.Version) == 0
+}
+
+// settled reports whether what is read must be seen by all later reads: the client learns what it is. An unconditional put
+// overwrites it in any case.
+func (o *op) settled() bool {
+	return o.kind != putOp || o.put.If.Absent || len(o.put.If.Version) > 0
+}
+
+// opReply takes an answer to one of o's questions.
+func (r *Replica) opReply(o *op, from ringwire.Host, m *ringwire.Data) {
+	for i := range o.places {
+		p := &o.places[i]
+		if p.ask != m.Op || p.ref.Host != from {
+			continue
+		}
+		r.unask(p)
+		switch {
+		case m.Record != nil && (m.Record.Key != o.key || from != r.cfg.Self && !r.authentic(m.Record)):
+			p.bad = true
+		case m.Kind == ringwire.DataAnswer && o.phase == reading:
+			r.answered(o, p, m)
+		case m.Kind == ringwire.DataWritten && o.phase != reading:
+			r.acknowledged(o, p, m)
+		}
+		r.step(o)
+		return
+	}
+}
+
+func (r *Replica) answered(o *op, p *place, m *ringwire.Data) {
+	rec := m.Record
+	if m.Same && o.told && o.last != nil {
+		rec = o.last.Age(r.now - o.lastAt)
+	}
+	p.read, p.unsure, p.digest = true, !m.Sure, rec.Digest()
+	o.members = max(o.members, int(m.Members))
+	o.merged = ringwire.Merge(o.merged, rec)
+}
+
+// readDone has the answers of Q holders that are sure.
+func (r *Replica) readDone(o *op) {
+	if o.kind != watchOp && !o.merged.Context().Includes(o.covers) {
+		r.readMore(o)
+		return
+	}
+	if !o.settled() {
+		r.decide(o)
+		return
+	}
+	// All of the quorum the same: every later quorum meets it in a host that has as much. Else the merge has to get there first.
+	digest := o.merged.Digest()
+	differ := false
+	for i := range o.places {
+		p := &o.places[i]
+		if p.read && !p.unsure && p.digest != digest {
+			differ = true
+		}
+	}
+	if !differ {
+		r.decide(o)
+		return
+	}
+	r.stats.Repairs++
+	r.startWriting(o, repairing, o.merged)
+}
+
+// readMore asks on for a version that the client has seen but this quorum has not; after the third time a condition on it has failed.
+func (r *Replica) readMore(o *op) {
+	for i := range o.places {
+		if p := &o.places[i]; !p.read && !p.bad {
+			if p.ask == 0 && i < r.group(o) {
+				r.ask(o, p, r.question(o))
+			}
+			if p.ask != 0 {
+				return
+			}
+		}
+	}
+	if o.kind != getOp && o.rereads >= 2 {
+		r.finish(o, Result{Status: Conflict, Record: o.merged, Version: o.merged.Context()})
+	}
+}
+
+// startWriting has rec written. Places that hold exactly that count at once.
+func (r *Replica) startWriting(o *op, ph phase, rec *ringwire.Record) {
+	o.phase, o.target, o.digest = ph, rec, rec.Digest()
+	for i := range o.places {
+		p := &o.places[i]
+		r.unask(p)
+		p.stored = ph == repairing && p.read && p.digest == o.digest
+		p.acked = p.stored && !p.unsure
+	}
+	r.step(o)
+}
+
+func (r *Replica) stepWriting(o *op) {
+	need := r.cfg.Write
+	if o.phase == repairing {
+		// Enough that every later quorum of readers, and of repairs, meets one of them.
+		need = max(r.cfg.Replicas-r.cfg.Read+1, r.cfg.Replicas/2+1)
+	}
+	group := o.places[:r.group(o)]
+	acks := 0
+	for i := range group {
+		if p := &group[i]; p.acked {
+			acks++
+		}
+	}
+	if acks >= need {
+		if o.phase == repairing {
+			r.decide(o)
+			return
+		}
+		r.finish(o, Result{Status: OK, Record: o.target, Version: ringwire.Merge(o.merged, o.target).Context(), Holders: o.storedOn()})
+		return
+	}
+	for i := range group {
+		if p := &group[i]; !p.stored && !p.bad && p.ask == 0 {
+			r.ask(o, p, &ringwire.Data{Kind: ringwire.DataWrite, Record: o.target})
+		}
+	}
+}
+
+func (o *op) storedOn() (refs []ringwire.Ref) {
+	for _, p := range o.places {
+		if p.stored {
+			refs = append(refs, p.ref)
+		}
+	}
+	return refs
+}
+
+// acknowledged takes the answer to a write.
+func (r *Replica) acknowledged(o *op, p *place, m *ringwire.Data) {
+	switch m.Status {
+	case ringwire.StatusOK:
+	case ringwire.StatusBusy:
+		p.since = r.now // asked again at the next retry
+		p.ask = r.nextToken()
+		return
+	default:
+		p.bad = true
+		return
+	}
+	p.unsure = !m.Sure
+	if o.phase == writing {
+		p.stored, p.acked = true, m.Sure
+		return
+	}
+	if m.Digest == o.digest {
+		p.stored, p.acked = true, m.Sure
+		return
+	}
+	// It has more: what was read must include it, or two readers might see what neither could have seen first.
+	merged := ringwire.Merge(o.merged, m.Record)
+	if merged.Digest() == o.digest {
+		return // says that it has another state but does not show it: not counted, asked again at the next retry
+	}
+	o.merged = merged
+	r.startWriting(o, repairing, merged)
+}
+
+// wake is called at an operation's times: hedging, retries, the deadline.
+func (r *Replica) wake(o *op) {
+	switch {
+	case o.ended:
+		return
+	case r.now >= o.deadline:
+		r.finish(o, r.late(o))
+		return
+	case o.phase == waiting:
+		if o.kind == watchOp {
+			r.startReading(o)
+		}
+		return
+	}
+	r.order.add(r.now+r.cfg.Retry/2, o)
+	o.extra++
+	quiet := true
+	for i := range o.places {
+		if p := &o.places[i]; p.ask != 0 {
+			quiet = false
+			if r.now-p.since >= r.cfg.Retry {
+				r.unask(p)
+			}
+		}
+	}
+	// Who was unsure may have synchronised since, and who was behind may have caught up.
+	if o.extra%2 == 0 {
+		for i := range o.places {
+			if p := &o.places[i]; p.unsure {
+				p.unsure, p.read, p.stored, p.acked = false, false, false, false
+			} else if quiet && o.phase == reading {
+				p.read = false
+			}
+		}
+		if quiet && o.phase == reading {
+			o.rereads++
+		}
+		r.relocate(o)
+		return
+	}
+	r.step(o)
+}
+
+// late is the result of an operation whose time is over.
+func (r *Replica) late(o *op) Result {
+	if o.phase == reading && o.kind != getOp && o.rereads > 0 && len(o.covers) > 0 {
+		return Result{Status: Conflict, Record: o.merged, Version: o.merged.Context()}
+	}
+	return Result{Status: TooFew}
+}
+
+// finish ends an operation with a result; that of a watch is reported when it is news.
+func (r *Replica) finish(o *op, res Result) {
+	switch {
+	case res.Status == TooFew:
+		r.stats.TooFew++
+	case res.Status == Conflict:
+		r.stats.Conflicts++
+	case o.kind == getOp:
+		r.stats.Gets++
+	case o.kind == putOp && res.Status == OK:
+		r.stats.Puts++
+	case o.kind == deleteOp && res.Status == OK:
+		r.stats.Deletes++
+	}
+	r.end(o)
+	r.emit(Action{Kind: Done, Op: o.id, Result: res})
+}
+
+// end forgets an operation and lets the next write of its key begin.
+func (r *Replica) end(o *op) {
+	o.ended = true
+	delete(r.ops, o.id)
+	for i := range o.places {
+		r.unask(&o.places[i])
+	}
+	if o.kind != putOp && o.kind != deleteOp {
+		return
+	}
+	queue := r.queues[o.key]
+	first := len(queue) > 0 && queue[0] == o
+	for i := range queue {
+		if queue[i] == o {
+			queue = append(queue[:i:i], queue[i+1:]...)
+			break
+		}
+	}
+	if len(queue) == 0 {
+		delete(r.queues, o.key)
+		return
+	}
+	r.queues[o.key] = queue
+	if first {
+		r.startReading(queue[0])
+	}
+}

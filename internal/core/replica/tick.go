@@ -1,0 +1,61 @@
+package replica
+
+import "time"
+
+// Tick does what is due: retries, deadlines, synchronisation, the ends of versions.
+func (r *Replica) Tick(now time.Duration) {
+	r.advance(now)
+	for {
+		o, ok := r.order.pop(r.now)
+		if !ok {
+			break
+		}
+		r.wake(o)
+	}
+	for {
+		key, ok := r.expiry.pop(r.now)
+		if !ok {
+			break
+		}
+		r.age(key)
+	}
+	if r.now >= r.sync.next {
+		r.sync.next = r.now + r.cfg.Retry/2
+		if !r.broken {
+			r.tickSessions()
+			r.tickPieces()
+			r.walk()
+		}
+		r.saveArcs()
+	}
+	r.settle()
+}
+
+// age lets the time of a record's versions run out: here in the index, on disk when it is next written or, if nothing is left, at once.
+func (r *Replica) age(key string) {
+	e := r.index.byKey[key]
+	if e == nil || e.next == 0 || e.next > r.now {
+		return
+	}
+	rec, err := r.cfg.Store.Load(r.now, key)
+	if err != nil {
+		r.fail()
+		return
+	}
+	r.stats.Expired++
+	if rec == nil {
+		r.forget(key, e.digest)
+	}
+	r.note(key, rec)
+}
+
+// NextTick is when Tick is to be called next. There always is such a time.
+func (r *Replica) NextTick() time.Duration {
+	next := r.sync.next
+	for _, d := range [...]func() (time.Duration, bool){r.order.next, r.expiry.next} {
+		if at, ok := d(); ok {
+			next = min(next, at)
+		}
+	}
+	return next
+}
