@@ -149,25 +149,27 @@ func (n *Node) Arcs(count int) (arcs []Arc, ok bool) {
 
 // reach is how far back from p this host is still among the first count hosts. It ends at the next own position, whose arc goes on.
 func (n *Node) reach(p *position, count int) (lo ID, sure bool) {
+	preds, whole := p.preds, n.wraps(p)
+	if whole { // the successor list is the whole ring
+		preds = slices.Clone(p.succ)
+		slices.Reverse(preds)
+	}
 	lo = p.self.ID
 	others := 0
-	for i, x := range p.preds {
+	for i, x := range preds {
+		lo = x.ID
 		if x.Host == n.cfg.Self {
-			return x.ID, true
+			return lo, true
 		}
-		if !hasHost(p.preds[:i], x.Host) {
+		if !hasHost(preds[:i], x.Host) {
 			others++
 		}
-		lo = x.ID
 		if others == count {
 			return lo, true
 		}
 	}
-	if n.wraps(p) { // all that there are
-		return n.ownBefore(p), true
+	if whole { // fewer hosts than count: everybody holds everything
+		return p.self.ID, true
 	}
 	return lo, false
 }
-
-// ownBefore is the own position before p, or p itself.
-func (n *Node) ownBefore(p *position) ID { return n.preceding(p.self.ID).self.ID }
