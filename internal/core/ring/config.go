@@ -67,6 +67,9 @@ type Config struct {
 	MinTimeout   time.Duration // 100 ms
 	MaxTimeout   time.Duration // 3 s
 
+	// LookupTimeout is the time for one attempt of a lookup, 5 s. One by successors alone takes as many hops as half the ring has hosts.
+	LookupTimeout time.Duration
+
 	// Scratch is shared by the Nodes of one simulation, which are fed and drained one at a time: a million of them then share one queue of actions
 	// instead of keeping a million empty ones. nil = the Node has its own.
 	Scratch *Scratch
@@ -95,7 +98,7 @@ func (c *Config) validate() error {
 	case c.Routing > Links:
 		return fmt.Errorf("ring: unknown routing %d", c.Routing)
 	}
-	for _, d := range []time.Duration{c.Stabilize, c.Probe, c.FixFingers, c.Remember, c.AntiEntropy, c.FirstTimeout, c.MinTimeout, c.MaxTimeout} {
+	for _, d := range []time.Duration{c.Stabilize, c.Probe, c.FixFingers, c.Remember, c.AntiEntropy, c.FirstTimeout, c.MinTimeout, c.MaxTimeout, c.LookupTimeout} {
 		if d < 0 {
 			return errors.New("ring: negative period")
 		}
@@ -121,6 +124,7 @@ func (c *Config) setDefaults() {
 	def(&c.FirstTimeout, time.Second)
 	def(&c.MinTimeout, 100*time.Millisecond)
 	def(&c.MaxTimeout, 3*time.Second)
+	def(&c.LookupTimeout, 5*time.Second)
 	if c.Successors == 0 {
 		c.Successors = 8
 	}

@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// Time-outs of a whole lookup, and how often it is begun anew.
+// How often a lookup is begun anew, and what bounds it.
 const (
-	lookupTimeout  = 5 * time.Second
 	lookupAttempts = 3
 	maxHints       = 3 // hosts that the cache may name wrongly before fingers take over
 	maxForwards    = 1024
@@ -64,7 +63,7 @@ func (n *Node) begin(l lookup) {
 // advance begins an attempt of lookup i. cold passes the cache over.
 func (n *Node) advance(i int, cold bool) {
 	l := &n.lookups[i]
-	l.deadline, l.hops, l.first, l.Path, l.RTT = n.now+lookupTimeout, 0, n.cfg.Self, nil, nil
+	l.deadline, l.hops, l.first, l.Path, l.RTT = n.now+n.cfg.LookupTimeout, 0, n.cfg.Self, nil, nil
 	if l.how == Recursive && !cold && n.cacheWarm() {
 		if x, ok := n.members.successor(l.Key, n, l.avoid); ok && x.Host != n.cfg.Self {
 			n.oneHop(l, x)
@@ -279,7 +278,7 @@ func (n *Node) expireLookups() {
 			i++
 			continue
 		}
-		if l.how == Iterative && l.asked != (Ref{}) && l.first == l.asked.Host {
+		if l.how == Iterative && l.asking {
 			n.stepTimeout(i)
 			continue
 		}
@@ -313,7 +312,7 @@ func (n *Node) failLookups(err error) {
 
 // askStep asks the next host of an iterative lookup.
 func (n *Node) askStep(l *lookup, x Ref) {
-	l.asked, l.askedAt, l.first = x, n.now, x.Host
+	l.asked, l.asking, l.askedAt, l.first = x, true, n.now, x.Host
 	l.deadline = n.now + n.timeout(x.Host, 0)
 	l.hops++
 	n.send(x.Host, Message{Kind: Step, To: x.ID, From: n.pos[0].self.ID, Seq: l.seq, Key: l.Key, Final: l.final, Hops: uint16(l.hops)})
@@ -390,10 +389,10 @@ func (n *Node) stepFound(i int, sender Ref, m *Message) {
 func (n *Node) stepTimeout(i int) {
 	l := &n.lookups[i]
 	l.Timeouts++
-	if l.asked != (Ref{}) {
+	if l.asking {
 		n.miss(l.asked.Host)
 	}
-	l.avoid, l.asked, l.final = append(l.avoid, l.asked.Host), Ref{}, false
+	l.avoid, l.asking, l.final = append(l.avoid, l.asked.Host), false, false
 	if l.attempt++; l.attempt < 4*lookupAttempts {
 		n.advance(i, true)
 		return
