@@ -35,6 +35,7 @@ type lookup struct {
 	finger   int  // it repairs a finger of this position, counted from 1; no action at its end
 	first    Host // the first hop of this attempt
 	asked    Ref  // Iterative: who was asked
+	asking   bool // Iterative: an answer is awaited
 	askedAt  time.Duration
 	hops     int
 	final    bool // Iterative: the asked host is thought the owner
