@@ -30,7 +30,7 @@ func (n *Node) Check() []error {
 		if p.hasPred && (p.pred.ID == p.self.ID || len(p.preds) == 0 || p.preds[0] != p.pred) {
 			say("predecessor %s against %v", n.cfg.Space.Format(p.pred.ID), n.format(p.preds))
 		}
-		if p.status != Idle && p.asked == (Ref{}) && p.status != Entering {
+		if p.status != Idle && p.deadline == never && p.status != Entering {
 			say("%s without a question", p.status)
 		}
 	}

@@ -75,7 +75,7 @@ func (t *table) set(m Member) bool {
 		return false
 	}
 	old, known := t.get(m.Host)
-	if known && !m.Supersedes(old) {
+	if known && !m.Supersedes(old) || !known && t.taken(ids) {
 		return false
 	}
 	t.count(old, -1)
@@ -83,13 +83,23 @@ func (t *table) set(m Member) bool {
 	for i, id := range ids {
 		e := entry{host: m.Host, incarnation: m.Incarnation, index: uint16(i), state: m.State}
 		at := t.search(id)
-		if known {
-			t.entries[at] = e
-		} else {
+		if !known {
 			t.entries = slices.Insert(t.entries, at, e)
+		} else if at < len(t.entries) && t.entries[at].host == m.Host {
+			t.entries[at] = e
 		}
 	}
 	return true
+}
+
+// taken reports whether another host stands at one of the positions: only in teaching rings, where people choose them.
+func (t *table) taken(ids []ID) bool {
+	for _, id := range ids {
+		if at := t.search(id); at < len(t.entries) && t.id(t.entries[at]) == id {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *table) count(m Member, by int) {

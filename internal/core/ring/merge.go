@@ -154,7 +154,7 @@ func (n *Node) onMerge(m *Message) {
 		n.hint(m.Ref)
 		n.hint(m.Ref) // known now: to the front
 		for i := range n.pos {
-			if p := &n.pos[i]; p.status == Entering && p.asked == (Ref{}) {
+			if p := &n.pos[i]; p.status == Entering && p.deadline == never {
 				n.enterVia(p, m.Ref)
 			}
 		}
