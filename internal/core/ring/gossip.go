@@ -37,8 +37,9 @@ func (n *Node) self() Member {
 	return Member{Host: n.cfg.Self, Incarnation: n.cfg.Incarnation, State: ringwire.Alive}
 }
 
-// hear takes in the news on a message.
-func (n *Node) hear(from Host, members []Member) {
+// hear takes in the news on a message. What came by anti-entropy most hosts know already: it is not passed on, or else a newcomer, to whom
+// all are new, would have the whole membership to tell.
+func (n *Node) hear(members []Member, known bool) {
 	if n.members == nil || n.members.off || n.phase == left {
 		return
 	}
@@ -50,7 +51,9 @@ func (n *Node) hear(from Host, members []Member) {
 		if !n.members.set(m) {
 			continue
 		}
-		n.pass(m)
+		if !known || n.inMesh() {
+			n.pass(m)
+		}
 		n.heard(m)
 		if m.State == ringwire.Alive && n.inMesh() { // new here: it may not know this host, nor the others
 			n.send(m.Host, Message{Kind: News, Members: n.members.hosts()})
@@ -289,12 +292,12 @@ func (n *Node) tellDiffering(to Host, theirs []uint64) {
 		}
 		page = append(page, Member{Host: e.host, Incarnation: e.incarnation, State: e.state})
 		if len(page) == MaxMembers {
-			n.send(to, Message{Kind: News, Members: page})
+			n.send(to, Message{Kind: News, Reply: true, Members: page})
 			page, sent = nil, sent+1
 		}
 	}
 	if len(page) > 0 {
-		n.send(to, Message{Kind: News, Members: page})
+		n.send(to, Message{Kind: News, Reply: true, Members: page})
 	}
 }
 

@@ -43,7 +43,7 @@ const (
 	Merge
 	// Leaving: host `from` leaves the ring by its own will; Pred and List are what position From had.
 	Leaving
-	// News carries Members alone.
+	// News carries Members alone; with Reply they answer a Digest.
 	News
 	// Digest compares memberships: Digests of the sender's, by ranges of positions, From unused; answered by News with what differs, and by a Digest with Reply set.
 	Digest

@@ -23,7 +23,7 @@ func (n *Node) Receive(now time.Duration, from Host, m *Message) {
 func (n *Node) receive(from Host, m *Message) {
 	if from != n.cfg.Self {
 		n.alive(from, m.Kind)
-		n.hear(from, m.Members)
+		n.hear(m.Members, m.Kind == News && m.Reply)
 	}
 	sender := Ref{ID: m.From, Host: from}
 	switch m.Kind {
