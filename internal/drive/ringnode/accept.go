@@ -1,0 +1,136 @@
+package ringnode
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/eddy-p2p/eddy/internal/format/ringwire"
+)
+
+// maxClients bounds the connections of programs that use the data.
+const maxClients = 1024
+
+// acceptConnections lets connections in until ctx ends, and returns after the last has ended.
+func (n *Node) acceptConnections(ctx context.Context) {
+	for {
+		conn, err := n.transport.ln.Accept(ctx)
+		if err != nil {
+			return
+		}
+		n.links.wg.Go(func() {
+			defer n.recovered("serving a connection", nil)
+			err := n.greet(ctx, conn)
+			conn.CloseWithError(codeOf(err), "")
+			var r *refusal
+			if errors.As(err, &r) {
+				n.counters.refused.Add(1)
+				n.log.Debug("refused a connection", "from", conn.RemoteAddr(), "why", r.why)
+			}
+		})
+	}
+}
+
+// greet hears the hello of a connection and serves it to its end.
+func (n *Node) greet(ctx context.Context, conn *quic.Conn) error {
+	place, _ := conn.Context().Value(strangerKey{}).(*stranger)
+	place.connected(func() { conn.CloseWithError(codeRefused, "") })
+	defer place.done()
+	short, cancel := context.WithTimeout(ctx, helloTimeout)
+	defer cancel()
+	// A stream that does not come in time, and one on which nothing comes, end the connection alike.
+	s, err := conn.AcceptStream(short)
+	if err != nil {
+		return refuse(codeRefused, "no hello: %v", err)
+	}
+	deadline, _ := short.Deadline()
+	s.SetDeadline(deadline)
+	material, err := exporter(conn)
+	if err != nil {
+		return err
+	}
+	h := newHello(s, material)
+	g, err := h.accept(short, &acceptor{trust: n.trust, own: n.papers(), observed: addrPort(conn.RemoteAddr()), judge: n.judge})
+	if err != nil {
+		return waitClosed(conn, err)
+	}
+	place.done()
+	s.SetDeadline(time.Time{})
+	if g.member {
+		return n.greetMember(ctx, conn, s, h, g)
+	}
+	return n.greetClient(ctx, conn, g)
+}
+
+// waitClosed turns what reading a silent stranger's stream failed with into a refusal.
+func waitClosed(_ *quic.Conn, err error) error {
+	var r *refusal
+	if errors.As(err, &r) {
+		return err
+	}
+	return refuse(codeRefused, "hello: %v", err)
+}
+
+// greetMember makes a link of a member's connection.
+func (n *Node) greetMember(ctx context.Context, conn *quic.Conn, s *quic.Stream, h *hello, g *guest) error {
+	_, before, known := n.hosts.find(g.key)
+	if known && g.presence.Incarnation < before.presence.Incarnation {
+		return refuse(codeReplaced, "an earlier life of host %s", shortKey(g.key))
+	}
+	host, err := n.hosts.learn(g.certificate, g.presence)
+	if err != nil || host == self {
+		return refuse(codeRefused, "host %s: %v", shortKey(g.key), err)
+	}
+	if known && g.presence.Incarnation > before.presence.Incarnation {
+		n.links.replace(host)
+	}
+	l := newLink(n.hosts, host, false)
+	l.connected(conn)
+	n.links.add(l, n.papers().certificate.Public, g.key)
+	defer n.links.forget(l)
+	l.serve(ctx, n, conn, s, h.in)
+	return nil
+}
+
+// greetClient serves the API on a client's streams.
+func (n *Node) greetClient(ctx context.Context, conn *quic.Conn, g *guest) error {
+	if n.clients.Add(1) > maxClients {
+		n.clients.Add(-1)
+		return refuse(codeOverloaded, "too many clients")
+	}
+	defer n.clients.Add(-1)
+	defer conn.CloseWithError(codeDone, "")
+	budget := newBucket(n.cfg.HostRate)
+	stop := context.AfterFunc(ctx, func() { conn.CloseWithError(codeDone, "") })
+	defer stop()
+	for {
+		s, err := conn.AcceptStream(conn.Context())
+		if err != nil {
+			return nil
+		}
+		n.links.wg.Go(func() {
+			defer n.recovered("serving a stream", nil)
+			switch kind, err := streamKind(s); {
+			case err != nil:
+			case kind != streamAPI:
+				conn.CloseWithError(codeProtocol, "")
+			default:
+				n.api.offer(newStreamConn(conn, s, g.access, budget))
+			}
+		})
+	}
+}
+
+// papers are this host's own.
+func (n *Node) papers() papers {
+	e := n.hosts.get(self)
+	return papers{e.certificate, e.presence}
+}
+
+// judge decides on a token. What the cache does not know, or may know no longer, is read from the ring.
+func (n *Node) judge(ctx context.Context, id ringwire.TokenID) (tokenRecord, verdict) {
+	n.freshSystem(ctx)
+	return n.trust.judge(id, time.Now())
+}

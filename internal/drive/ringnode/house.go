@@ -1,0 +1,174 @@
+package ringnode
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/eddy-p2p/eddy/internal/format/ringwire"
+)
+
+// houseEvery is how often the node looks after itself.
+const houseEvery = 5 * time.Second
+
+// errEvicted ends connections with an evicted host, and a node that is one.
+var errEvicted = errors.New("evicted from the ring")
+
+// keepHouse does what is due now and then until ctx ends: connections nobody uses, the stamp of the time, room on the disk, the
+// certificate's renewal, and the check of what must hold.
+func (n *Node) keepHouse(ctx context.Context) {
+	ticker := time.NewTicker(houseEvery)
+	defer ticker.Stop()
+	var stamped time.Time
+	for {
+		now := time.Now()
+		if now.Sub(stamped) >= stampEvery {
+			stamped = now
+			if err := n.store.stamp(n.now(), n.hosts.takeChanged()); err != nil {
+				n.log.Warn("cannot note the time", "err", err)
+			}
+			n.renewCertificate(now)
+		}
+		n.links.sweep(now)
+		n.watchDisk()
+		n.checkInvariant()
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// watchDisk refuses writes while there is little room: a full disk must not be met by a transaction.
+func (n *Node) watchDisk() {
+	free, err := freeSpace(n.cfg.Data)
+	if err != nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	full := free < minSpace
+	if full != n.full {
+		n.full = full
+		if full {
+			n.log.Error("the disk is nearly full: writes are refused, reads go on", "free", free, "needed", minSpace)
+		} else {
+			n.log.Info("the disk has room again: writes are taken")
+		}
+	}
+}
+
+// renewCertificate gives the host's certificate another 90 days when its time is coming.
+func (n *Node) renewCertificate(now time.Time) {
+	renewed, err := n.trust.renew(now)
+	if err != nil {
+		n.log.Error("cannot renew the certificate", "err", err)
+	}
+	if renewed {
+		id := n.trust.identity()
+		n.hosts.put(id.certificate, n.papers().presence) // known host: the table has room
+		n.log.Info("renewed the certificate", "until", time.Unix(id.certificate.Expires, 0))
+	}
+}
+
+// checkInvariant counts what this host sees broken of what must always hold.
+func (n *Node) checkInvariant() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.broken != nil || n.stopped {
+		return
+	}
+	for _, err := range n.ring.Check() {
+		n.counters.violations.Add(1)
+		n.log.Error("the ring's invariant does not hold here", "err", err)
+	}
+}
+
+// evicted ends the node: the ring does not want it.
+func (n *Node) evicted() {
+	select {
+	case n.expelled <- struct{}{}:
+	default:
+	}
+}
+
+// rotate makes new secrets, keeps them, and hands them to the members that it can reach. It returns those that it could not.
+func (n *Node) rotate(ctx context.Context) (missed []ringwire.Host, err error) {
+	id := n.trust.identity()
+	next, err := newSecrets(id.secrets, n.trust.caPublic())
+	if err != nil {
+		return nil, err
+	}
+	// Others first, by the old secrets' connections: who has adopted new ones cannot be dialled by who has not.
+	var mu sync.Mutex
+	n.eachHost(n.living(), func(h ringwire.Host) {
+		if n.trust.isEvicted(n.hosts.get(h).certificate.Public) {
+			return
+		}
+		if _, aerr := n.ask(ctx, h, controlRotate, func(_ *namer, b []byte) []byte { return next.Append(b) }); aerr != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			missed = append(missed, h)
+		}
+	})
+	return missed, n.adopt(next)
+}
+
+// takeSecrets takes over secrets that a member hands on.
+func (n *Node) takeSecrets(l *link, s *ringwire.Secrets) {
+	if n.outcast(l.host) {
+		return
+	}
+	id := n.trust.identity()
+	// The present CA must be among the former ones of the new secrets: they continue this ring's.
+	if s.Serial <= id.secrets.Serial || !slices.Contains(s.Former, [32]byte(n.trust.caPublic())) {
+		return
+	}
+	if err := n.adopt(s); err != nil {
+		n.log.Error("cannot take over the ring's new secrets", "err", err)
+	}
+}
+
+// adopt changes to new secrets: on disk first, then in the table of hosts, whose papers all members sign anew alike.
+func (n *Node) adopt(s *ringwire.Secrets) error {
+	adopted, err := n.trust.adopt(s, time.Now())
+	if err != nil || !adopted {
+		return err
+	}
+	n.hosts.resign(func(public [32]byte) bool { return !n.trust.isEvicted(public) })
+	id := n.trust.identity()
+	n.hosts.put(id.certificate, n.papers().presence)
+	n.verifier.forget()
+	n.log.Warn("the ring's secrets were changed", "generation", s.Serial)
+	return nil
+}
+
+// eachHost calls f for hosts, some at once.
+func (n *Node) eachHost(hosts []ringwire.Host, f func(ringwire.Host)) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, dialAtOnce)
+	for _, h := range hosts {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			defer n.recovered("asking a member", nil)
+			f(h)
+		})
+	}
+	wg.Wait()
+}
+
+// living are the other hosts that this one has reason to think alive.
+func (n *Node) living() (out []ringwire.Host) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for h := range ringwire.Host(n.hosts.len()) {
+		if h != self && n.ring.Alive(h) {
+			out = append(out, h)
+		}
+	}
+	return out
+}

@@ -1,0 +1,340 @@
+package ringnode
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/eddy-p2p/eddy/internal/core/replica"
+	"github.com/eddy-p2p/eddy/internal/format/ringwire"
+)
+
+const storeFile = "ring.db"
+
+// lockTimeout is how long a second process waits for the first: a restart overlaps a little, a mistake should tell soon.
+const lockTimeout = 2 * time.Second
+
+// Buckets, and the keys in nodeBucket.
+var (
+	recordBucket = []byte("records") // key -> when it was stored, the record
+	hostBucket   = []byte("hosts")   // public key -> certificate, presence
+	nodeBucket   = []byte("node")
+	queueBucket  = []byte("queue") // system records that the ring does not have yet: key, then member -> nothing
+	lostBucket   = []byte("damaged")
+	epochKey     = []byte("epoch")
+	stampKey     = []byte("stamp")
+	arcsKey      = []byte("arcs")
+	firstKey     = []byte("first") // this host began its ring, and has not put its arcs on disk since
+)
+
+// store is what must survive: records, how far they are synchronised, the number of this start, known hosts.
+type store struct {
+	db   *bolt.DB
+	log  *slog.Logger
+	wall time.Time // the time that a Duration of zero stands for
+
+	epoch uint32
+	away  time.Duration // since the store was open last
+	arcs  []replica.SureArc
+	hosts int  // of the last PersistArcs
+	first bool // see firstKey
+}
+
+// errStoreDamaged is a store that cannot be opened. Its node must not go on with an empty one under its old name: it would
+// deny what it has acknowledged.
+var errStoreDamaged = errors.New("damaged")
+
+// openStore opens the store in dir, making it if there is none, and begins the next epoch.
+func openStore(dir string, log *slog.Logger, start time.Time) (*store, error) {
+	name := filepath.Join(dir, storeFile)
+	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+		if err := createStore(dir); err != nil {
+			return nil, fmt.Errorf("creating %s: %w", name, err)
+		}
+	}
+	db, err := openBolt(name)
+	if errors.Is(err, errStoreDamaged) {
+		return nil, fmt.Errorf("opening %s: %w; nothing was changed. Move the whole data directory away and join as a new node: the ring "+
+			"has other copies", name, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", name, err)
+	}
+	s := &store{db: db, log: log, wall: start}
+	if err := s.begin(); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("opening %s: %w", name, err)
+	}
+	return s, nil
+}
+
+// createStore makes an empty database under another name first: a crash leaves a whole file, or none.
+func createStore(dir string) error {
+	tmp := filepath.Join(dir, storeFile+".new")
+	if err := os.RemoveAll(tmp); err != nil {
+		return err
+	}
+	defer os.Remove(tmp)
+	db, err := bolt.Open(tmp, 0o600, &bolt.Options{Timeout: lockTimeout})
+	if err != nil {
+		return err
+	}
+	if err := db.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, filepath.Join(dir, storeFile)); err != nil {
+		return err
+	}
+	return syncFolder(dir)
+}
+
+// openBolt opens and checks a database. Whatever a damaged file makes bbolt do, panics and faults in its mapped memory included, comes
+// out as errStoreDamaged.
+func openBolt(name string) (db *bolt.DB, err error) {
+	if err := checkLength(name); err != nil {
+		return nil, err
+	}
+	old := debug.SetPanicOnFault(true)
+	defer debug.SetPanicOnFault(old)
+	defer func() {
+		if r := recover(); r != nil {
+			db, err = nil, fmt.Errorf("%w: %v", errStoreDamaged, r)
+		}
+	}()
+	db, err = bolt.Open(name, 0o600, &bolt.Options{Timeout: lockTimeout, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, errors.New("in use by another eddy; stop it, or give this one a data directory of its own (--data)")
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrVersionMismatch), errors.Is(err, bolterrors.ErrChecksum),
+		errors.Is(err, bolterrors.ErrInvalidMapping):
+		return nil, fmt.Errorf("%w: %w", errStoreDamaged, err)
+	case err != nil:
+		return nil, err
+	}
+	if err := db.View(touchAll); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("%w: %w", errStoreDamaged, err)
+	}
+	return db, nil
+}
+
+// touchAll touches every key and value from this goroutine, where a fault can be caught.
+func touchAll(tx *bolt.Tx) error {
+	var sum byte
+	return tx.ForEach(func(_ []byte, b *bolt.Bucket) error {
+		return b.ForEach(func(k, v []byte) error {
+			for _, s := range [][]byte{k, v} {
+				if len(s) > 0 {
+					sum ^= s[0] ^ s[len(s)-1]
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// checkLength refuses a file that bbolt would map and then fault on, where a fault is fatal: one shorter than its own header
+// says. bbolt's file begins with two meta pages: a page header of 16 bytes, then magic, version, page size, flags (4 bytes
+// each), root (16), free list, number of pages, transaction, checksum (8 each).
+func checkLength(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	size, pages, any := info.Size(), uint64(0), false
+	for _, off := range []int64{0, int64(os.Getpagesize())} {
+		var b [64]byte
+		if _, err := f.ReadAt(b[:], off+16); err != nil {
+			continue
+		}
+		if order := binary.NativeEndian; order.Uint32(b[:]) == 0xED0CDAED && order.Uint32(b[8:]) == uint32(os.Getpagesize()) {
+			pages, any = max(pages, order.Uint64(b[40:])), true
+		}
+	}
+	if !any {
+		return fmt.Errorf("%w: no valid header", errStoreDamaged)
+	}
+	if need := pages * uint64(os.Getpagesize()); pages > 1<<40 || uint64(size) < need {
+		return fmt.Errorf("%w: %d bytes long, should be %d", errStoreDamaged, size, need)
+	}
+	return nil
+}
+
+// begin makes the buckets, counts the start, and reads what the replica needs to begin.
+func (s *store) begin() error {
+	return s.db.Update(func(tx *bolt.Tx) error {
+		for _, name := range [][]byte{recordBucket, hostBucket, nodeBucket, queueBucket, lostBucket} {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		b := tx.Bucket(nodeBucket)
+		if v := b.Get(epochKey); len(v) == 4 {
+			s.epoch = binary.BigEndian.Uint32(v)
+		}
+		s.epoch++
+		if err := b.Put(epochKey, binary.BigEndian.AppendUint32(nil, s.epoch)); err != nil {
+			return err
+		}
+		s.first = b.Get(firstKey) != nil
+		if v := b.Get(stampKey); len(v) == 8 {
+			s.away = max(0, s.wall.Sub(time.UnixMilli(int64(binary.BigEndian.Uint64(v)))))
+		}
+		if err := s.loadArcs(b.Get(arcsKey)); err != nil {
+			return err
+		}
+		if s.away >= ringwire.MaxAway {
+			s.log.Warn("this node was away for longer than deletions are remembered: it drops its records and begins empty", "away", s.away.Round(time.Hour))
+			return s.dropRecords(tx)
+		}
+		return s.setDamagedAside(tx)
+	})
+}
+
+// dropRecords forgets all records and what they were good for.
+func (s *store) dropRecords(tx *bolt.Tx) error {
+	if err := tx.DeleteBucket(recordBucket); err != nil {
+		return err
+	}
+	if _, err := tx.CreateBucket(recordBucket); err != nil {
+		return err
+	}
+	s.arcs, s.hosts = nil, 0
+	return tx.Bucket(nodeBucket).Delete(arcsKey)
+}
+
+// setDamagedAside moves records away that cannot be read, by bit rot perhaps, and makes the host unsure of all its arcs, so that it
+// fetches what it lost from others before it answers for them.
+func (s *store) setDamagedAside(tx *bolt.Tx) error {
+	var bad [][]byte
+	b := tx.Bucket(recordBucket)
+	err := b.ForEach(func(k, v []byte) error {
+		if _, _, err := parseStored(v); err != nil {
+			bad = append(bad, append([]byte(nil), k...))
+		}
+		return nil
+	})
+	if err != nil || len(bad) == 0 {
+		return err
+	}
+	s.log.Warn("records are damaged: they were set aside, and will be fetched from other nodes", "records", len(bad))
+	for _, k := range bad {
+		if err := tx.Bucket(lostBucket).Put(k, append([]byte(nil), b.Get(k)...)); err != nil {
+			return err
+		}
+		if err := b.Delete(k); err != nil {
+			return err
+		}
+	}
+	for i := range s.arcs {
+		s.arcs[i].Lapsed = true
+	}
+	return tx.Bucket(nodeBucket).Put(arcsKey, s.appendArcs(nil))
+}
+
+// markFirst notes that this host begins a ring, before anybody else can know of it.
+func (s *store) markFirst() error {
+	s.first = true
+	return s.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(nodeBucket).Put(firstKey, []byte{1}) })
+}
+
+func (s *store) close() error { return s.db.Close() }
+
+// at is the wall clock's time of a moment. It follows the monotonic clock of this run, so that a clock that is set does not age
+// records.
+func (s *store) at(now time.Duration) time.Time { return s.wall.Add(now) }
+
+// appendStored and parseStored are a record as it is stored: when, in milliseconds since 1970, and its canonical bytes.
+func appendStored(b []byte, at time.Time, r *ringwire.Record) []byte {
+	return r.Append(binary.BigEndian.AppendUint64(b, uint64(at.UnixMilli())))
+}
+
+func parseStored(v []byte) (time.Time, *ringwire.Record, error) {
+	if len(v) < 8 {
+		return time.Time{}, nil, ringwire.ErrMalformed
+	}
+	r, err := ringwire.ParseRecord(v[8:])
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(v))), r, err
+}
+
+// aged reads a stored record as it is at a later moment.
+func (s *store) aged(now time.Duration, v []byte) (*ringwire.Record, error) {
+	at, r, err := parseStored(v)
+	if err != nil {
+		return nil, err
+	}
+	return r.Age(max(0, s.at(now).Sub(at))), nil
+}
+
+// Load implements replica.Store.
+func (s *store) Load(now time.Duration, key string) (r *ringwire.Record, err error) {
+	err = s.db.View(func(tx *bolt.Tx) error {
+		v := tx.Bucket(recordBucket).Get([]byte(key))
+		if v == nil {
+			return nil
+		}
+		r, err = s.aged(now, v)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("loading the record of %.40q: %w", key, err)
+	}
+	return r, nil
+}
+
+// Each implements replica.Store, in the order of the keys' bytes.
+func (s *store) Each(now time.Duration, f func(*ringwire.Record) bool) error {
+	return s.db.View(func(tx *bolt.Tx) error {
+		c := tx.Bucket(recordBucket).Cursor()
+		for k, v := c.First(); k != nil; k, v = c.Next() {
+			r, err := s.aged(now, v)
+			if err != nil {
+				return fmt.Errorf("loading the record of %.40q: %w", k, err)
+			}
+			if r != nil && !f(r) {
+				return nil
+			}
+		}
+		return nil
+	})
+}
+
+// appendArcs and loadArcs are the last PersistArcs.
+func (s *store) appendArcs(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(s.hosts))
+	b = binary.AppendUvarint(b, uint64(len(s.arcs)))
+	for _, a := range s.arcs {
+		b = append(append(b, a.Arc.Lo[:]...), a.Arc.Hi[:]...)
+		b = ringwire.AppendBool(b, a.Lapsed)
+	}
+	return b
+}
+
+func (s *store) loadArcs(v []byte) error {
+	if v == nil {
+		return nil
+	}
+	r := ringwire.NewReader(v)
+	s.hosts = int(r.Uvarint())
+	for range r.Count(2*len(ringwire.ID{}) + 1) {
+		s.arcs = append(s.arcs, replica.SureArc{Arc: ringwire.Arc{Lo: r.ID(), Hi: r.ID()}, Lapsed: r.Bool()})
+	}
+	if err := r.Done(); err != nil {
+		return fmt.Errorf("arcs: %w", err)
+	}
+	return nil
+}
