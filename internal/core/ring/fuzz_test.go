@@ -57,50 +57,52 @@ func (s *script) message(n *Node) *Message {
 func FuzzStep(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3})
 	f.Add([]byte{7, 0, 3, 33, 2, 0, 9, 9, 0, 0, 3, 4, 4, 4, 3, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		s := &script{b}
-		places := directory{}
-		for h := range Host(32) {
-			places[h] = []ID{{byte(h)}, {byte(h) + 32}, {byte(h) + 64}}
+	f.Fuzz(runScript)
+}
+
+func runScript(t *testing.T, b []byte) {
+	s := &script{b}
+	places := directory{}
+	for h := range Host(32) {
+		places[h] = []ID{{byte(h)}, {byte(h) + 32}, {byte(h) + 64}}
+	}
+	mode := s.byte()
+	places[1] = places[1][:1+mode%3]
+	n, err := New(Config{Self: 1, Positions: places[1], Directory: places, Rand: rand.New(rand.NewPCG(1, 2)),
+		Successors: 1 + int(mode>>2)%4, Cache: mode&64 != 0, Mesh: mode&128 != 0, Routing: Routing(mode>>4) % 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin(n, mode)
+	now := time.Duration(0)
+	for len(s.b) > 0 {
+		switch op := s.byte(); {
+		case op < 180:
+			n.Receive(now, Host(op%32), s.message(n))
+		case op < 230:
+			now += time.Duration(s.byte()) * 20 * time.Millisecond
+			n.Tick(now)
+		case op < 240:
+			n.Lookup(now, ID{s.byte()}, 1, How(op%3))
+		case op < 245:
+			n.Unreachable(now, Host(s.byte()))
+		case op < 250:
+			n.Stabilize(now, 0)
+		case op == 255 && s.byte() == 255:
+			n.Leave(now)
 		}
-		mode := s.byte()
-		places[1] = places[1][:1+mode%3]
-		n, err := New(Config{Self: 1, Positions: places[1], Directory: places, Rand: rand.New(rand.NewPCG(1, 2)),
-			Successors: 1 + int(mode>>2)%4, Cache: mode&64 != 0, Mesh: mode&128 != 0, Routing: Routing(mode>>4) % 2})
-		if err != nil {
+		for _, ok := n.Next(); ok; _, ok = n.Next() {
+		}
+		for _, err := range n.Check() {
 			t.Fatal(err)
 		}
-		begin(n, mode)
-		now := time.Duration(0)
-		for len(s.b) > 0 {
-			switch op := s.byte(); {
-			case op < 180:
-				n.Receive(now, Host(op%32), s.message(n))
-			case op < 230:
-				now += time.Duration(s.byte()) * 20 * time.Millisecond
-				n.Tick(now)
-			case op < 240:
-				n.Lookup(now, ID{s.byte()}, 1, How(op%3))
-			case op < 245:
-				n.Unreachable(now, Host(s.byte()))
-			case op < 250:
-				n.Stabilize(now, 0)
-			case op == 255 && s.byte() == 255:
-				n.Leave(now)
-			}
-			for _, ok := n.Next(); ok; _, ok = n.Next() {
-			}
-			for _, err := range n.Check() {
-				t.Fatal(err)
-			}
-			n.View()
-			n.Holders(ID{s.byte()}, 3, nil)
-			n.Arcs(3)
-			if size := len(n.hosts) + len(n.probes) + len(n.forwards) + len(n.lookups) + len(n.quests) + len(n.memory) + len(n.via); size > 8192 {
-				t.Fatalf("%d things remembered", size)
-			}
+		n.View()
+		n.Holders(ID{s.byte()}, 3, nil)
+		n.Arcs(3)
+		if size := len(n.hosts) + len(n.probes) + len(n.forwards) + len(n.lookups) + len(n.quests) + len(n.memory) + len(n.via); size > 8192 {
+			t.Fatalf("%d things remembered", size)
 		}
-	})
+	}
 }
 
 func begin(n *Node, mode byte) {
@@ -124,5 +126,22 @@ func begin(n *Node, mode byte) {
 		}
 		slices.SortFunc(all, func(a, b Ref) int { return a.ID.Compare(b.ID) })
 		n.Ideal(0, all)
+	}
+}
+
+// The same with many long scripts, of which fuzzing for seconds tries few.
+func TestScripts(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 500 {
+		b := make([]byte, 20+r.IntN(4000))
+		for i := range b {
+			switch b[i] = byte(r.Uint32()); r.IntN(3) {
+			case 0:
+				b[i] %= 20
+			case 1:
+				b[i] = 255
+			}
+		}
+		runScript(t, b)
 	}
 }
