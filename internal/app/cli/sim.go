@@ -24,7 +24,7 @@ const defaultLatency = 20 * time.Millisecond
 func newSim(inv *invocation) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "sim",
-		Short:   "simulate swarms in virtual time, with the code that decides in live ones",
+		Short:   "simulate swarms and rings in virtual time, with the code that decides in live ones",
 		Example: "  eddy sim run --scenario course\n  eddy sim sweep --scenario course --peers 5,10,20,35 --seeds 3",
 		Args:    unknownCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -32,8 +32,8 @@ func newSim(inv *invocation) *cobra.Command {
 	setHelp(cmd, `
 What would a swarm do? sim runs one in virtual time and tells how long everybody took, against the least time that any swarm could take;
 how evenly the pieces spread; who served whom; and what cheating pays. It takes its decisions by the code that live swarms run. docs/sim.md
-explains the output and how it is validated.`, exitOK, exitUsage)
-	addSubcommands(cmd, newSimRun(inv), newSimSweep(inv))
+explains the output and how it is validated. sim ring does the same for rings of nodes (docs/ring.md).`, exitOK, exitUsage)
+	addSubcommands(cmd, newSimRun(inv), newSimSweep(inv), newSimRing(inv))
 	return cmd
 }
 

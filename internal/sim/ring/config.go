@@ -132,6 +132,7 @@ func (c *Config) node() core.Config {
 	switch c.Routing {
 	case BySuccessor:
 		cfg.Routing = core.Successor
+		cfg.LookupTimeout = 5*time.Second + 2*time.Duration(c.Nodes)*c.Latency // more than once around
 	case ByCache:
 		cfg.Cache = true
 	}

@@ -23,7 +23,8 @@ type Result struct {
 	Done     int       // lookups that found the right owner
 	Failed   int       // lookups without an answer, or with a wrong one, for keys that are not lost
 	Wrong    int       // of those the ones with a wrong answer
-	Lost     int       // lookups for keys of which every replica failed: nobody's fault
+	Excused  int       // lookups that failed, for keys of which every replica did: nobody's fault
+	LostKeys int       // lookups for such keys, however they ended
 	Hops     Hops      // of Done
 	Elapsed  Durations // of Done
 	Timeouts uint64    // questions of lookups that a failed host left unanswered
@@ -325,7 +326,8 @@ func (r *run) lookups() error {
 	}
 	sent := r.net.count.messages - before.messages - (r.net.count.lookups - before.lookups)
 	r.result.Maintenance = float64(sent) / float64(max(1, len(r.members))) / r.cfg.Window.Seconds()
-	for end := r.net.now + 2*time.Minute.Microseconds(); r.pending > 0 && r.net.now < end; {
+	patience := 2*time.Minute + 3*r.cfg.node().LookupTimeout
+	for end := r.net.now + patience.Microseconds(); r.pending > 0 && r.net.now < end; {
 		if err := r.advance(r.net.now+time.Millisecond.Microseconds()*100, "looking up", len(r.asked)-r.pending, r.cfg.Lookups); err != nil {
 			return err
 		}
@@ -340,6 +342,9 @@ func (r *run) ask() {
 	key := r.randomID()
 	r.asked = append(r.asked, question{key: key, began: r.net.now, lost: r.isLost(key)})
 	r.pending++
+	if r.asked[len(r.asked)-1].lost {
+		r.result.LostKeys++
+	}
 	r.net.asking = true
 	r.net.input(h, func(n *core.Node, now time.Duration) { n.Lookup(now, key, uint64(len(r.asked)), core.Recursive) })
 	r.net.asking = false
@@ -380,7 +385,7 @@ func (r *run) answer(h core.Host, res core.Result) {
 		r.hops[res.Hops]++
 		r.elapsed = append(r.elapsed, time.Duration(r.net.now-q.began)*time.Microsecond)
 	case q.lost:
-		r.result.Lost++
+		r.result.Excused++
 	default:
 		r.result.Failed++
 		if res.Err == nil {
