@@ -129,10 +129,10 @@ func (l *Lab) measure(ctx context.Context, g *gate, open func() error) (*Measure
 	if err := g.await(running, func() bool { return len(g.done) >= g.n }); err != nil {
 		return nil, err
 	}
-	wall := time.Since(start).Seconds() * float64(cores)
+	wall := time.Since(start) * time.Duration(cores)
 	m := newMeasurement(start, g.done)
-	m.CPU = (busyTime() - cpu).Seconds() / wall
-	m.Own = (l.processes.cpu() - own).Seconds() / wall
+	m.CPU = share(busyTime()-cpu, wall)
+	m.Own = min(m.CPU, share(l.processes.cpu()-own, wall))
 	after, err := l.counters(g.n)
 	if err != nil {
 		return nil, err
@@ -141,6 +141,15 @@ func (l *Lab) measure(ctx context.Context, g *gate, open func() error) (*Measure
 		m.Sent = append(m.Sent, after[i].since(before[i]))
 	}
 	return &m, nil
+}
+
+// share is what part of the time there was has been spent. The kernel counts in ticks of 10 ms on each core and hands them in when it
+// likes, so that a short run can seem to spend more than there was: that is all of it.
+func share(spent, there time.Duration) float64 {
+	if there <= 0 {
+		return 0
+	}
+	return min(1, max(0, spent.Seconds()/there.Seconds()))
 }
 
 // sleep waits for d, or returns why ctx is done.

@@ -131,3 +131,15 @@ func TestTheGateStaysClosed(t *testing.T) {
 		}
 	})
 }
+
+// A share is one: the ticks of a short run that come in late make no 103 %.
+func TestShare(t *testing.T) {
+	for _, c := range []struct {
+		spent, there time.Duration
+		want         float64
+	}{{0, time.Second, 0}, {500 * time.Millisecond, time.Second, 0.5}, {1030 * time.Millisecond, time.Second, 1}, {-1, time.Second, 0}, {time.Second, 0, 0}} {
+		if got := share(c.spent, c.there); got != c.want {
+			t.Errorf("%v of %v is %v, want %v", c.spent, c.there, got, c.want)
+		}
+	}
+}

@@ -82,8 +82,11 @@ func (l *Lab) close() error {
 
 // prepare makes the content, the machines and their links, and measures these.
 func (l *Lab) prepare(ctx context.Context) (err error) {
+	if err := l.checkKeep(); err != nil {
+		return err
+	}
 	receivers := slices.Max(l.cfg.Peers)
-	if l.scratch, err = newScratch(int64(receivers+1) * l.cfg.Size); err != nil {
+	if l.scratch, err = newScratch(int64(receivers+1), l.cfg.Size); err != nil {
 		return err
 	}
 	path := l.path("server", contentName)
@@ -143,6 +146,21 @@ func (l *Lab) warn(format string, args ...any) {
 		l.warnings = append(l.warnings, text)
 		l.step(Step{Warning: text})
 	}
+}
+
+// checkKeep makes the directory for what the members print, so that it is not after half of the lab that there cannot be one.
+func (l *Lab) checkKeep() error {
+	if l.cfg.Keep == "" {
+		return nil
+	}
+	if err := os.MkdirAll(l.cfg.Keep, 0o755); err != nil {
+		return fmt.Errorf("making the directory for the members' output: %w", err)
+	}
+	probe, err := os.CreateTemp(l.cfg.Keep, ".probe-*")
+	if err != nil {
+		return fmt.Errorf("keeping the members' output: %w", err)
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
 // openLog opens the file for what member i prints in this run; nil where nothing is kept.

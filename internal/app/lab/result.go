@@ -44,8 +44,8 @@ type Row struct {
 type Measurement struct {
 	Measured float64   `json:"measured_s"` // until the last receiver was complete
 	Done     []float64 `json:"done_s"`     // until each was, the first first
-	CPU      float64   `json:"cpu"`        // share of all cores that was busy, with anything
-	Own      float64   `json:"cpu_own"`    // of that, the processes of the lab
+	CPU      float64   `json:"cpu"`        // share of all cores that was busy, with anything: 0 to 1
+	Own      float64   `json:"cpu_own"`    // the part of that share which is the lab's processes, at most cpu
 	Sent     []Traffic `json:"sent"`       // by the server and each peer; null where links are not shaped
 }
 
@@ -103,4 +103,8 @@ func newMeasurement(start time.Time, done map[int]time.Time) Measurement {
 	return r
 }
 
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+// seconds is a time of so many seconds, of at most a year: sums of some, and patience with them, still fit in a Duration.
+func seconds(s float64) time.Duration {
+	const year = 365 * 86400
+	return time.Duration(min(s, year) * float64(time.Second))
+}

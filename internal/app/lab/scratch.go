@@ -3,6 +3,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -34,8 +35,13 @@ type scratch struct {
 	lock *os.File
 }
 
-// newScratch makes a directory with room for so many bytes, in memory if they fit there, and removes what killed labs left.
-func newScratch(need int64) (*scratch, error) {
+// newScratch makes a directory with room for so many copies of size bytes, in memory if they fit there, and removes what killed
+// labs left.
+func newScratch(copies, size int64) (*scratch, error) {
+	if size > (math.MaxInt64-spareRoom)/copies {
+		return nil, fmt.Errorf("%w: %d times %s", ErrNoRoom, copies, units.FormatSize(size))
+	}
+	need := copies * size
 	places := []string{memoryDisk, os.TempDir()}
 	for _, place := range places {
 		sweep(place, time.Now())

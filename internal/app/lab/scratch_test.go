@@ -3,6 +3,8 @@
 package lab
 
 import (
+	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -53,8 +55,14 @@ func TestSweep(t *testing.T) {
 
 // Files that do not fit anywhere are refused before anything is written.
 func TestNoRoom(t *testing.T) {
-	if s, err := newScratch(1 << 60); err == nil {
-		s.remove()
-		t.Error("there is room for 2^60 bytes")
+	for _, need := range []struct{ copies, size int64 }{
+		{1, 1 << 60}, {2, 1 << 59}, {2, 9e18}, {4, 1 << 62}, {1001, math.MaxInt64}, {1, math.MaxInt64}, // the products of some overflow to 0 or less
+	} {
+		if s, err := newScratch(need.copies, need.size); !errors.Is(err, ErrNoRoom) {
+			t.Errorf("room for %d times %d bytes: %v", need.copies, need.size, err)
+			if s != nil {
+				s.remove()
+			}
+		}
 	}
 }
