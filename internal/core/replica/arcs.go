@@ -15,13 +15,25 @@ type arcs struct {
 	lapsed spans // was sure once, but may have missed writes
 	pieces []*piece
 
-	hosts   int                    // in sure groups that this host knows of, itself included, but without claims
-	claims  map[ringwire.Host]bool // hosts that have synchronised with this one to answer for keys
+	groups  []group                // how many hosts had earned to answer for a part, this one included, when it did itself
+	claims  []claim                // hosts that asked since to synchronise, to answer too: in this order
 	leavers map[ringwire.Host]bool // said that they leave
 	leftAt  time.Duration          // when the last one was gone
 	joined  time.Duration          // when this host first had arcs; never before
 	stored  []SureArc              // as last given to the driver
-	storedN int
+	storedN int                    // likewise: the largest group; after a restart it stands for all, which asks for more than needed
+}
+
+// group is the size of the group that answers for a part of the sure, fresh and lapsed arcs.
+type group struct {
+	span span
+	n    int
+}
+
+// claim is a host's first question of the digests of an arc that it is going to answer for.
+type claim struct {
+	host  ringwire.Host
+	spans spans
 }
 
 // piece is a part of the own arcs between two neighbouring positions: all its keys have the same holders.
@@ -49,14 +61,15 @@ type evidence struct {
 const evidenceLife = 2 * time.Minute
 
 func (a *arcs) init(cfg *Config) {
-	a.claims, a.leavers = map[ringwire.Host]bool{}, map[ringwire.Host]bool{}
+	a.leavers = map[ringwire.Host]bool{}
 	a.joined, a.leftAt = never, -never
-	a.hosts = max(cfg.Hosts, 1)
 	if cfg.First && len(cfg.Arcs) == 0 {
 		a.sure = spansOf(ringwire.Arc{})
+		a.setGroup(a.sure, 1)
 		return
 	}
 	for _, s := range cfg.Arcs {
+		a.setGroup(spansOf(s.Arc), max(1, cfg.Hosts))
 		if s.Lapsed || cfg.Away > cfg.Absence/2 {
 			a.lapsed = a.lapsed.union(spansOf(s.Arc))
 		} else {
@@ -65,8 +78,66 @@ func (a *arcs) init(cfg *Config) {
 	}
 }
 
-// total is how many hosts are known to answer, or to be about to, for keys that this host holds too.
-func (a *arcs) total() int { return a.hosts + len(a.claims) }
+// setGroup notes the size of the group of some positions.
+func (a *arcs) setGroup(s spans, n int) {
+	var next []group
+	for _, g := range a.groups {
+		for _, rest := range (spans{g.span}).minus(s) {
+			next = append(next, group{rest, g.n})
+		}
+	}
+	for _, x := range s {
+		next = append(next, group{x, n})
+	}
+	slices.SortFunc(next, func(x, y group) int { return x.span.from.Compare(y.span.from) })
+	a.groups = next[:0]
+	for _, g := range next {
+		if n := len(a.groups); n > 0 && a.groups[n-1].n == g.n && a.groups[n-1].span.to.Add(one) == g.span.from {
+			a.groups[n-1].span.to = g.span.to
+			continue
+		}
+		a.groups = append(a.groups, g)
+	}
+}
+
+// before is how many hosts had earned to answer for s, or had asked to, before h did: each of them may have acknowledged writes since.
+func (a *arcs) before(s spans, h ringwire.Host) (n int) {
+	n = 1
+	for _, g := range a.groups {
+		if touches(s, g.span) {
+			n = max(n, g.n)
+		}
+	}
+	counted := map[ringwire.Host]bool{}
+	for _, c := range a.claims {
+		if c.host == h && c.spans.covers(s) {
+			break
+		}
+		if !counted[c.host] && c.host != h && overlap(c.spans, s) {
+			counted[c.host] = true
+			n++
+		}
+	}
+	return n
+}
+
+func overlap(s, o spans) bool {
+	return slices.ContainsFunc(o, func(x span) bool { return touches(s, x) })
+}
+
+// claimed notes that h is about to answer for s.
+func (a *arcs) claimed(s spans, h ringwire.Host) {
+	a.claims = slices.DeleteFunc(a.claims, func(c claim) bool { return c.host == h && !c.spans.covers(s) && s.covers(c.spans) })
+	if !slices.ContainsFunc(a.claims, func(c claim) bool { return c.host == h && c.spans.covers(s) }) {
+		a.claims = append(a.claims, claim{h, s})
+	}
+	if len(a.claims) > maxClaims {
+		a.claims = slices.Delete(a.claims, 0, len(a.claims)-maxClaims)
+	}
+}
+
+// maxClaims bounds the memory. By far more than R of one arc are there before any is forgotten.
+const maxClaims = 4096
 
 // ViewChanged takes note that Holders, Arcs or Alive may answer differently.
 func (r *Replica) ViewChanged(now time.Duration) {
@@ -89,7 +160,7 @@ func (r *Replica) ViewChanged(now time.Duration) {
 		r.arcs.own = r.arcs.own.union(p.spans)
 		r.inherit(p, old)
 	}
-	if r.tests.noHandOver {
+	if r.cfg.Faults.NoHandOver {
 		r.arcs.sure = r.arcs.own
 	}
 	r.sync.prune(r)
@@ -101,7 +172,7 @@ func (r *Replica) ViewChanged(now time.Duration) {
 	r.settle()
 }
 
-// dropLeavers counts those who left out of the group, so that a ring that shrinks on purpose can grow again.
+// dropLeavers counts those who left out of the groups, so that a ring that shrinks on purpose can grow again.
 func (r *Replica) dropLeavers() {
 	a := &r.arcs
 	for _, h := range sortedHosts(a.leavers) {
@@ -110,16 +181,20 @@ func (r *Replica) dropLeavers() {
 		}
 		delete(a.leavers, h)
 		a.leftAt = r.now
-		if a.claims[h] {
-			delete(a.claims, h)
-		} else {
-			a.hosts = max(1, a.hosts-1)
+		if n := len(a.claims); n > 0 {
+			a.claims = slices.DeleteFunc(a.claims, func(c claim) bool { return c.host == h })
+			if len(a.claims) < n {
+				continue
+			}
+		}
+		for i := range a.groups {
+			a.groups[i].n = max(1, a.groups[i].n-1)
 		}
 	}
 }
 
 func sortedHosts(m map[ringwire.Host]bool) (out []ringwire.Host) {
-	for h := range m {
+	for h := range m { // order: sorted below
 		out = append(out, h)
 	}
 	slices.Sort(out)
@@ -201,7 +276,10 @@ func (r *Replica) judge(p *piece) {
 			others = max(others, e.others)
 		}
 	}
-	r.arcs.hosts = max(r.arcs.hosts, others+1)
+	if r.arcs.fresh.covers(p.spans) {
+		others = max(others, r.arcs.before(p.spans, r.cfg.Self)-1)
+	}
+	r.arcs.setGroup(p.spans, others+1)
 	r.arcs.sure = r.arcs.sure.union(p.spans)
 	r.arcs.fresh, r.arcs.lapsed = r.arcs.fresh.minus(p.spans), r.arcs.lapsed.minus(p.spans)
 	p.next, p.danger = r.now+r.jitter(r.cfg.SyncEvery), never
@@ -222,21 +300,23 @@ func (r *Replica) earned(p *piece) bool {
 	fresh := r.arcs.fresh.covers(p.spans)
 	if fresh {
 		have++
-		group = max(group+1, r.arcs.total())
+		group = max(group+1, r.arcs.before(p.spans, r.cfg.Self))
 	}
-	if have >= max(1, min(r.cfg.Replicas, group)-r.cfg.Write+1) {
-		return true
-	}
-	first := p.holders[:min(len(p.holders), r.cfg.Replicas)]
-	for _, h := range first {
+	group = min(group, r.cfg.Replicas)
+	for n, h := range p.holders {
 		i := slices.IndexFunc(p.seen, func(e evidence) bool { return e.host == h.Host && r.now-e.at < evidenceLife })
 		if h.Host != r.cfg.Self {
 			all = all && i >= 0
-			whole = whole && i >= 0 && (p.seen[i].counts || p.seen[i].lapsed)
+			whole = whole && (n >= r.cfg.Replicas || i >= 0 && (p.seen[i].counts || p.seen[i].lapsed))
 		}
 	}
+	// In a young ring, whose groups grow, that rule alone would count on who is not there yet: then each that is there is asked.
+	if have >= max(1, group-r.cfg.Write+1) && (group >= r.cfg.Replicas || all) {
+		return true
+	}
 	// All of a full set of holders came back from wherever they were, and none was replaced meanwhile.
-	if whole && r.arcs.fresh.union(r.arcs.lapsed).covers(p.spans) && len(first) >= min(r.cfg.Replicas, r.arcs.total()) {
+	was := r.arcs.before(p.spans, r.cfg.Self)
+	if whole && r.arcs.fresh.union(r.arcs.lapsed).covers(p.spans) && len(p.holders) >= min(r.cfg.Replicas, was) {
 		return true
 	}
 	if all && r.cfg.GiveUp > 0 && r.now-p.since > r.cfg.GiveUp {
@@ -261,7 +341,7 @@ func (r *Replica) judgeSure(p *piece) {
 		return
 	}
 	p.danger = min(p.danger, r.now)
-	if r.now-p.danger < r.cfg.Absence/2 || r.tests.noHandOver {
+	if r.now-p.danger < r.cfg.Absence/2 || r.cfg.Faults.NoHandOver {
 		return
 	}
 	r.arcs.sure = r.arcs.sure.minus(p.spans)
@@ -291,12 +371,15 @@ func (r *Replica) saveArcs() {
 	for _, a := range r.arcs.lapsed.arcs() {
 		now = append(now, SureArc{Arc: a, Lapsed: true})
 	}
-	total := r.arcs.total()
-	if slices.Equal(now, r.arcs.stored) && total == r.arcs.storedN || r.broken {
+	largest := 1
+	for _, g := range r.arcs.groups {
+		largest = max(largest, g.n)
+	}
+	if slices.Equal(now, r.arcs.stored) && largest == r.arcs.storedN || r.broken {
 		return
 	}
-	r.arcs.stored, r.arcs.storedN = now, total
-	r.emit(Action{Kind: PersistArcs, Arcs: slices.Clone(now), Hosts: total})
+	r.arcs.stored, r.arcs.storedN = now, largest
+	r.emit(Action{Kind: PersistArcs, Arcs: slices.Clone(now), Hosts: largest})
 }
 
 // countArcs fills in how the arcs stand.

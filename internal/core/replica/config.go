@@ -82,6 +82,14 @@ type Config struct {
 	MaxBytes int64
 	// WatchEvery is how often a watched key is read. 0 = 1 s.
 	WatchEvery time.Duration
+
+	Faults Faults // for tests of the tests
+}
+
+// Faults break the machine on purpose, to show that the history checker notices. Only tests set them; the faults of a disk are the tests' own.
+type Faults struct {
+	LoseHints  bool // drop a record of others' arcs without handing it over
+	NoHandOver bool // answer for new arcs without synchronising, and never give records on
 }
 
 // SureArc is an arc that this host had synchronised when it was stored.

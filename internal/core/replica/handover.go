@@ -28,7 +28,7 @@ func (r *Replica) hint(d disk, rec *ringwire.Record) {
 		return
 	}
 	r.sync.walkAt = min(r.sync.walkAt, r.now+r.cfg.Retry)
-	if r.tests.loseHints {
+	if r.cfg.Faults.LoseHints {
 		r.forget(d.key, rec.Digest())
 		return
 	}
@@ -82,7 +82,7 @@ func (r *Replica) walk() {
 		r.sync.cursor = ringwire.ID{}
 		r.leftAlready()
 		return
-	case len(r.sync.handed) >= maxHanded || r.tests.noHandOver || r.arcs.joined == never:
+	case len(r.sync.handed) >= maxHanded || r.cfg.Faults.NoHandOver || r.arcs.joined == never:
 		return
 	}
 	r.sync.walkAt = r.now + 4*r.cfg.Retry // a lookup may be lost

@@ -17,7 +17,6 @@ type Replica struct {
 	out   []Action
 	head  int             // next of out to be drained
 	inbox []ringwire.Data // messages to itself, handled before an input returns
-	tests hooks
 
 	index *index
 	seq   uint64 // of the latest change of a record
@@ -58,12 +57,6 @@ type disk struct {
 	wrote ringwire.Digest
 	bytes int64
 	s     *session
-}
-
-// hooks break the machine on purpose, in tests, to show that the history checker notices. Mutants of the disk are the tests' own.
-type hooks struct {
-	loseHints  bool // drop a record of others' arcs without handing it over
-	noHandOver bool // answer for new arcs without synchronising, and never give records on
 }
 
 // New returns the data of a host whose records are in cfg.Store. It starts nothing; ViewChanged begins the work.

@@ -94,13 +94,9 @@ func (r *Replica) onTree(from ringwire.Host, m *ringwire.Data) {
 		return
 	}
 	s := spansOf(m.Arc)
-	if m.Claim && !r.arcs.claims[from] {
-		r.arcs.claims[from] = true
-		r.saveArcs()
-	}
-	others := r.arcs.total()
-	if r.arcs.claims[from] {
-		others--
+	others := r.arcs.before(s, from)
+	if m.Claim {
+		r.arcs.claimed(s, from)
 	}
 	a := &ringwire.Data{Kind: ringwire.DataNode, Op: m.Op, Sure: !r.broken && r.arcs.sure.covers(s), Group: uint8(min(others, 255))}
 	fresh := r.arcs.sure.union(r.arcs.fresh)
@@ -348,7 +344,7 @@ func (r *Replica) tickSessions() {
 func (r *Replica) tickPieces() {
 	for _, p := range r.arcs.pieces {
 		r.judge(p)
-		if r.now < p.next || r.tests.noHandOver {
+		if r.now < p.next || r.cfg.Faults.NoHandOver {
 			continue
 		}
 		if len(r.sync.sessions) >= maxSessions {
