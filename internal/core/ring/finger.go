@@ -8,6 +8,7 @@ func (n *Node) fixFingers(i int) {
 	if !p.in || len(p.succ) == 0 || n.cfg.Routing != Fingers {
 		return
 	}
+	n.dropNearFingers(p)
 	low := topBit(distance(p.self.ID, p.succ[0].ID)) + 1
 	bit := int(p.fixed) + 1
 	if bit < low || bit >= 160 {
@@ -47,13 +48,13 @@ func insertFinger(p *position, list []Ref, x Ref) []Ref {
 	return slices.Insert(list, i, x)
 }
 
-// dropNearFingers drops the fingers that are no farther than the immediate successor.
+// dropNearFingers drops the fingers whose distance has no higher bit than the immediate successor's: that one is the finger for all those starts.
 func (n *Node) dropNearFingers(p *position) {
 	if len(p.succ) == 0 || len(p.fingers) == 0 {
 		return
 	}
-	d := distance(p.self.ID, p.succ[0].ID)
-	near := func(x Ref) bool { return distance(p.self.ID, x.ID).Compare(d) <= 0 }
+	bit := topBit(distance(p.self.ID, p.succ[0].ID))
+	near := func(x Ref) bool { return topBit(distance(p.self.ID, x.ID)) <= bit }
 	if slices.ContainsFunc(p.fingers, near) {
 		p.fingers = slices.DeleteFunc(slices.Clone(p.fingers), near)
 	}
