@@ -3,6 +3,7 @@ package scenario
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,6 +82,9 @@ func Parse(name string, text []byte, open func(path string) ([]byte, error)) (*S
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
 		return nil, fmt.Errorf("unknown key %q: known there are %s", unknown[0], knownKeys(unknown[0]))
+	}
+	if meta.IsDefined("server", "count") && f.Server.Count < 1 {
+		return nil, fmt.Errorf("server.count: want 1 or more, got %d", f.Server.Count)
 	}
 	if f.Seed < 0 {
 		return nil, fmt.Errorf("seed: want 0 or more, got %d", f.Seed)
@@ -252,6 +256,9 @@ func read[V, T ~int64](v *V, x any, parse func(string) (T, error)) error {
 	case int64:
 		text = strconv.FormatInt(x, 10)
 	case float64:
+		if x >= math.MaxInt64 { // hundreds of digits help nobody
+			return fmt.Errorf("%g is too large", x)
+		}
 		text = strconv.FormatFloat(x, 'f', -1, 64)
 	default:
 		return fmt.Errorf("want a number, or a text with a unit, got %v", x)

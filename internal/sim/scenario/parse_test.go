@@ -94,6 +94,8 @@ func TestParseMistakes(t *testing.T) {
 		"size = \"10Mb\"":                    "size: \"10Mb\" is not a size: unit \"Mb\" is ambiguous",
 		"size = -4":                          "size: ",
 		"size = true":                        "want a number",
+		"size = 1e300":                       "size: 1e+300 is too large",
+		"[server]\ncount = 0":                "server.count: want 1 or more, got 0",
 		"latency = \"soon\"":                 "latency: \"soon\" is not a duration",
 		"seed = -1":                          "seed",
 		"degree = \"many\"":                  "degree",
@@ -117,10 +119,18 @@ func TestParseMistakes(t *testing.T) {
 // Each field that is out of range is refused, by the name of its key.
 func TestValidate(t *testing.T) {
 	for tells, spoil := range map[string]func(*Scenario){
-		"size":                                 func(s *Scenario) { s.Size = 0 },
-		"size: ":                               func(s *Scenario) { s.Size = maxSize + 1 },
-		"piece-size":                           func(s *Scenario) { s.PieceLength = -1 },
-		"piece-size: 1 makes":                  func(s *Scenario) { s.PieceLength = 1 },
+		"size":                               func(s *Scenario) { s.Size = 0 },
+		"size: ":                             func(s *Scenario) { s.Size = maxSize + 1 },
+		"piece-size":                         func(s *Scenario) { s.PieceLength = -1 },
+		"piece-size: pieces of 1 bytes are ": func(s *Scenario) { s.PieceLength = 1 },
+		"pieces at 20000000 peers are too": func(s *Scenario) {
+			s.Size, s.PieceLength, s.Classes[0].Arrive, s.Classes[0].Count = 1<<30, 1<<14, Arrival{}, MaxPeers-4
+		},
+		"fail: want the chance of a failure in a second, from 0 to 1, got 1.5": func(s *Scenario) { s.Classes[0].Fail = 1.5 },
+		"less than 1e+09, got 1e+09": func(s *Scenario) { s.Classes[0].Arrive.Rate = 1e9 },
+		"arrive.rate: with 1e-12 a second the last of 3 would come after ten years": func(s *Scenario) {
+			s.Classes[0].Arrive.Rate, s.Until = 1e-12, 0
+		},
 		"degree":                               func(s *Scenario) { s.Degree = -1 },
 		"slots":                                func(s *Scenario) { s.Slots = maxSlots + 1 },
 		"shaping":                              func(s *Scenario) { s.Shaping = "x" },

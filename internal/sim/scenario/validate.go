@@ -11,11 +11,13 @@ import (
 
 // Limits that keep a scenario within what a simulation can hold.
 const (
-	maxPieces      = 1 << 22
+	maxPieces      = 1 << 20
+	maxHoldings    = 1 << 36   // peers x pieces: of each a bit has to be kept, 8 GiB of them
 	maxPieceLength = 256 << 20 // bytes; core/swarm's limit
 	maxClasses     = 64        // tables and matrices by class stay readable
 	maxSlots       = 10_000
 	maxSize        = 1 << 50                   // bytes: sums of all transfers stay within int64
+	maxRate        = 1e9                       // arrivals a second: a nanosecond is the unit of time
 	maxTime        = 10 * 365 * 24 * time.Hour // so that times can be added
 )
 
@@ -29,7 +31,8 @@ func (sc *Scenario) Validate() error {
 	case sc.PieceLength <= 0 || sc.PieceLength > maxPieceLength:
 		return fmt.Errorf("piece-size: want 1 to %d bytes, got %d", maxPieceLength, sc.PieceLength)
 	case (sc.Size-1)/sc.PieceLength >= maxPieces:
-		return fmt.Errorf("piece-size: %d makes %d pieces, at most %d", sc.PieceLength, (sc.Size-1)/sc.PieceLength+1, maxPieces)
+		return fmt.Errorf("piece-size: pieces of %d bytes are %d pieces, at most %d can be simulated: want at least %d bytes",
+			sc.PieceLength, (sc.Size-1)/sc.PieceLength+1, maxPieces, (sc.Size-1)/maxPieces+1)
 	case sc.Degree < 0:
 		return fmt.Errorf("degree: want 0 (everybody) or a number of neighbours, got %d", sc.Degree)
 	case sc.Slots < 0 || sc.Slots > maxSlots:
@@ -83,6 +86,9 @@ func (sc *Scenario) validateClasses() error {
 	if total > MaxPeers {
 		return fmt.Errorf("count: %d peers in all, at most %d", total, MaxPeers)
 	}
+	if pieces := sc.Pieces(); total > maxHoldings/pieces {
+		return fmt.Errorf("piece-size: %d pieces at %d peers are too much to keep account of: with so many peers at most %d pieces", pieces, total, maxHoldings/total)
+	}
 	return nil
 }
 
@@ -100,8 +106,8 @@ func (c *Class) validate(sc *Scenario) error {
 		return fmt.Errorf("degree: want 0 (the scenario's) or a number of neighbours, got %d", c.Degree)
 	case !(c.Have >= 0 && c.Have < 1):
 		return fmt.Errorf("have: want a share from 0 to less than 1, got %v", c.Have)
-	case !(c.Fail >= 0 && c.Fail <= 1000):
-		return fmt.Errorf("fail: want the chance of a failure in a second, got %v", c.Fail)
+	case !(c.Fail >= 0 && c.Fail <= 1):
+		return fmt.Errorf("fail: want the chance of a failure in a second, from 0 to 1, got %v", c.Fail)
 	case !slices.Contains([]Strategy{Honest, FreeRider, Thief}, c.Strategy):
 		return fmt.Errorf("strategy: want honest, free-rider or thief, got %q", c.Strategy)
 	}
@@ -133,8 +139,11 @@ func (a *Arrival) validate(count int, until time.Duration) error {
 	switch {
 	case !slices.Contains([]ArrivalKind{AtOnce, Poisson, FlashCrowd, Trace}, kind):
 		return fmt.Errorf("arrive.kind: want %s, %s, %s or %s, got %q", AtOnce, Poisson, FlashCrowd, Trace, kind)
-	case kind == Poisson && !(a.Rate > 0 && a.Rate < 1e9):
-		return fmt.Errorf("arrive.rate: want the peers that come in a second, got %v", a.Rate)
+	case kind == Poisson && !(a.Rate > 0 && a.Rate < maxRate):
+		return fmt.Errorf("arrive.rate: want the peers that come in a second, more than 0 and less than %g, got %g", float64(maxRate), a.Rate)
+	case kind == Poisson && until == 0 && a.At.Seconds()+float64(count)/a.Rate > maxTime.Seconds():
+		return fmt.Errorf("arrive.rate: with %g a second the last of %d would come after ten years, the most that is simulated: want a higher rate, or until",
+			a.Rate, count)
 	case kind != Poisson && a.Rate != 0:
 		return fmt.Errorf("arrive.rate: only with kind = %q", Poisson)
 	case kind == FlashCrowd && a.Within == 0:
