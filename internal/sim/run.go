@@ -62,7 +62,10 @@ func Run(ctx context.Context, sc *scenario.Scenario, opt Options) (*record.Resul
 	}
 	peers := sc.Population()
 	if len(peers) == sc.Servers() {
-		return nil, fmt.Errorf("nobody comes before the end at %v", sc.Until)
+		return nil, fmt.Errorf("until: nobody comes before the end at %v", sc.Until)
+	}
+	if first, end := peers[sc.Servers()].Arrive, sc.End(peers); first > end {
+		return nil, fmt.Errorf("until: the first comes at %v, after the end at %v", first, end)
 	}
 	if opt.Fidelity == Auto && sc.Exchange != scenario.BySlots {
 		opt.Fidelity = Fast
@@ -114,6 +117,9 @@ func run(ctx context.Context, sc *scenario.Scenario, peers []scenario.Peer, opt 
 		return nil, err
 	}
 	res := rec.Result()
+	if res.Complete+res.Failed < res.Peers {
+		res.End = max(res.End, sc.End(peers)) // it is the limit that ended the run, and not the last event before it
+	}
 	if b, ok := sc.BoundOf(peers, rec.Complete); ok {
 		res.Bound = record.Bound{Seconds: b.Seconds, Limit: string(b.Limit)}
 	}

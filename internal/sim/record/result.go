@@ -24,7 +24,7 @@ type Result struct {
 
 	First    time.Duration // the first arrival
 	LastDone time.Duration // from the first arrival to the last completion; 0 when nobody is complete
-	End      time.Duration // the last event
+	End      time.Duration // the last event; where somebody is neither complete nor failed, the limit of the run
 	Bound    Bound
 	Ratio    float64 // LastDone over Bound; 0 = unknown
 
