@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -23,7 +22,7 @@ const (
 	dpi         = 144
 )
 
-// CheckPath reports whether Save can write to path as far as its name tells: commands check before they work for hours.
+// CheckPath reports whether Save can write to path as far as its name tells.
 func CheckPath(path string) error {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".svg", ".png":
@@ -35,7 +34,7 @@ func CheckPath(path string) error {
 }
 
 // Save draws panels into one file, SVG or PNG by its extension. The file is complete or not there: an existing one is
-// replaced in one step.
+// replaced in one step. Symbolic links are followed; what is no file, as a device, is written to. Errors of the file system name path.
 func Save(path string, panels ...Panel) error {
 	if err := CheckPath(path); err != nil {
 		return err
@@ -58,7 +57,7 @@ func Save(path string, panels ...Panel) error {
 	if err != nil {
 		return fmt.Errorf("drawing a figure: %w", err)
 	}
-	return replace(path, data.Bytes())
+	return write(path, data.Bytes())
 }
 
 // size returns the grid for panels and the size of the figure. Two stand one above the other, since figures are read in pages.
@@ -137,39 +136,4 @@ func renderSVG(out *bytes.Buffer, panels []Panel) error {
 	}
 	out.WriteString(text)
 	return nil
-}
-
-// replace writes data to path in one step: to a temporary file beside it, synced and renamed.
-func replace(path string, data []byte) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".plot-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = tmp.Close() // closed already, or of no use any more
-			_ = os.Remove(tmp.Name())
-		}
-	}()
-	if _, err = tmp.Write(data); err != nil {
-		return err
-	}
-	if err = tmp.Chmod(mode(path)); err != nil {
-		return err
-	}
-	if err = tmp.Sync(); err != nil {
-		return err
-	}
-	if err = tmp.Close(); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
-}
-
-// mode is that of the file to be replaced, or of new files: figures are there to be looked at by others.
-func mode(path string) os.FileMode {
-	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-		return info.Mode().Perm()
-	}
-	return 0o644
 }
