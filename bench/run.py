@@ -207,6 +207,25 @@ def case_sim_million():
     simulate(*(20000, "8MiB", 30, 20, 8) if a.quick else (1000000, "32MiB", 30, 20, 8))
 
 
+def case_sim_ring():
+    """The ring's own code in virtual time, with a million nodes, against theory (docs/ring.md)."""
+    nodes = 1 << (14 if a.quick else 20)
+    for successors in 8, 20:
+        p = subprocess.run([EDDY, "sim", "ring", "--nodes", str(nodes), "--lookups", "100000", "--successors", str(successors), "--json", "--progress", "none"],
+                           stdout=subprocess.PIPE, timeout=7200)
+        r = json.loads(p.stdout) if p.returncode == 0 else None
+        OUT["runs"].append({"script": "sim ring", "args": [nodes, successors], "rows": [r]})
+        title = "simulated ring, %d nodes, %d successors" % (nodes, successors)
+        hops = r and r["hops"]
+        row(title + ": |mean hops - theory| / theory", num(hops and hops["mean"]), "theory " + num(hops and hops["expected"]),
+            hops and round(abs(hops["mean"] / hops["expected"] - 1), 4), 0.03, 0.01)
+        row(title + ": failed lookups and violations", num(get(r, "failed_lookups", "violations")), "-", get(r, "failed_lookups", "violations"), 0, 0)
+        if successors == 8:
+            wall, rss = get(r, "wall_s"), get(r, "peak_rss_bytes")
+            row(title + ": wall, s", num(wall), "-", wall, 600, 300)
+            row(title + ": peak memory, GiB", num(rss and rss / 2**30), "-", rss and round(rss / 2**30, 3), 8, 4)
+
+
 def case_lab():
     """Theory, simulation and real processes behind shaped links, side by side (docs/lab.md)."""
     peers, size, repeat = ("1,5", "8MB", 1) if a.quick else ("1,5,10,20,35", "64MB", 3)
