@@ -16,6 +16,7 @@ type syncs struct {
 	cursor   ringwire.ID
 	walkAt   time.Duration // when to look for records that belong elsewhere
 	next     time.Duration // when to look at the sessions again
+	turn     int           // the piece that the next session is for
 	bucket   rate.Bucket
 }
 
@@ -306,6 +307,7 @@ func (r *Replica) closeSession(s *session, ok bool) {
 		return
 	}
 	r.sync.sessions = slices.Delete(r.sync.sessions, i, i+1)
+	r.sync.next = r.now // there is room for the next one
 	for _, q := range s.under {
 		delete(r.asked, q.ask)
 	}
@@ -342,12 +344,16 @@ func (r *Replica) tickSessions() {
 
 // tickPieces starts the sessions that are due.
 func (r *Replica) tickPieces() {
-	for _, p := range r.arcs.pieces {
+	// In turn, so that those whose partners are not sure yet don't keep the others from theirs.
+	for i, count := 0, len(r.arcs.pieces); i < count; i++ {
+		at := (r.sync.turn + i) % count
+		p := r.arcs.pieces[at]
 		r.judge(p)
 		if r.now < p.next || r.cfg.Faults.NoHandOver {
 			continue
 		}
 		if len(r.sync.sessions) >= maxSessions {
+			r.sync.turn = at
 			return
 		}
 		if r.arcs.sure.covers(p.spans) {
