@@ -203,7 +203,7 @@ func CheckIdeal(nodes []*Node) []error {
 	var errs []error
 	for i, p := range members {
 		space := nodes[0].cfg.Space
-		want := window(all, i, 1, r, p.self.Host)
+		want := window(all, i, 1, r, MaxList, p.self.Host)
 		if !slices.Equal(p.succ, want) {
 			errs = append(errs, fmt.Errorf("%s: successors %v, want %v", space.Format(p.self.ID), formatRefs(space, p.succ), formatRefs(space, want)))
 		}

@@ -22,4 +22,16 @@
 //
 // Positions. A host stands at 1 to V positions. Every position runs the protocol by itself; routing uses what all of them know. A successor
 // list goes on in ring order until Successors distinct other hosts are in it, or the ring is around.
+//
+// What is ours beside the papers:
+//
+//   - A member that has lost its whole successor list asks its predecessor, as the first member of a ring does when somebody comes.
+//   - A position that is not in the ring answers Gone, which counts as its failure without waiting for time-outs: a host that leaves, or
+//     restarts before anybody noticed, is dropped and enters anew.
+//   - A host thought dead that others still list is probed again and stays listed meanwhile, but routes pass it over. Without that a healed
+//     partition would leave gaps that nobody looks at.
+//   - Notify carries the predecessors of the predecessor, a hint from which Arcs tells which keys this host should hold.
+//   - A lookup is acknowledged hop by hop, so that a dead host costs one time-out on the way instead of a whole lookup.
+//   - After a change of its immediate successor a position stabilises again soon, so that many that enter one arc sort themselves out in seconds.
+//   - Restored hosts that find no member begin alone, the lowest position first, and invite those that they knew.
 package ring

@@ -25,8 +25,8 @@ func (n *Node) Ideal(now time.Duration, all []Ref) {
 func (n *Node) idealPosition(p *position, all []Ref) {
 	at := seek(all, p.self.ID)
 	p.in, p.status = true, Idle
-	p.succ = p.list(n.cfg.Successors, window(all, at, 1, n.cfg.Successors, p.self.Host))
-	p.preds = window(all, at, -1, n.cfg.Successors, p.self.Host)
+	p.succ = p.list(n.cfg.Successors, window(all, at, 1, n.cfg.Successors, MaxList, p.self.Host))
+	p.preds = window(all, at, -1, n.cfg.Successors, MaxPath, p.self.Host)
 	if p.hasPred = len(p.preds) > 0; p.hasPred {
 		p.pred = p.preds[0]
 	}
@@ -52,10 +52,11 @@ func (n *Node) idealFingers(p *position, all []Ref) []Ref {
 	return slices.Clone(out)
 }
 
-// window returns the refs after (step 1) or before (step -1) index at, until r distinct hosts other than self are in it or the ring is around.
-func window(all []Ref, at, step, r int, self Host) []Ref {
+// window returns the refs after (step 1) or before (step -1) index at, until r distinct hosts other than self are in it, the ring is
+// around or most are listed.
+func window(all []Ref, at, step, r, most int, self Host) []Ref {
 	out, hosts := make([]Ref, 0, min(r, len(all))), 0
-	for i := 1; i < len(all) && hosts < r; i++ {
+	for i := 1; i < len(all) && hosts < r && len(out) < most; i++ {
 		x := all[((at+i*step)%len(all)+len(all))%len(all)]
 		if x.Host != self && !hasHost(out, x.Host) {
 			hosts++

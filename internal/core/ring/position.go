@@ -82,7 +82,7 @@ func (p *position) list(r int, heads ...[]Ref) []Ref {
 				hosts++
 			}
 			out, last = append(out, x), d
-			if hosts == r {
+			if hosts == r || len(out) == MaxList {
 				return out
 			}
 		}

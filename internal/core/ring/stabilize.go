@@ -11,11 +11,15 @@ import (
 // out one step at a time. It is still periodic repair: the pause is jittered, and ends with the changes (repairing at every event collapses under load).
 const hurry = 8
 
-// Stabilize makes position i (in the order of View) begin a step of StabilizeFromSuccessor now, when it is idle. Tick does so by itself, periodically: it
-// is an input of its own for tests that choose the schedule.
+// Stabilize makes position i (in the order of View) begin a step of StabilizeFromSuccessor now, when it is idle; one that is not in the ring and waits
+// for nothing looks for its place again. Tick does so by itself, periodically: it is an input of its own for tests that choose the schedule.
 func (n *Node) Stabilize(now time.Duration, i int) {
 	n.now = now
-	n.stabilize(&n.pos[i])
+	if p := &n.pos[i]; p.status == Entering && p.deadline == never {
+		n.enter(p)
+	} else {
+		n.stabilize(p)
+	}
 	n.settle()
 }
 
@@ -23,9 +27,22 @@ func (n *Node) Stabilize(now time.Duration, i int) {
 // the schedule, as Stabilize.
 func (n *Node) Expire(now time.Duration, i int) {
 	n.now = now
-	if p := &n.pos[i]; p.in && p.status != Idle {
+	switch p := &n.pos[i]; {
+	case p.deadline == never || p.status == Idle:
+	case p.status == Entering:
+		n.retryEntry(p)
+	default:
 		n.bury(p.asked.Host, ringwire.Dead)
 	}
+	n.settle()
+}
+
+// Bury makes h dead for this node, as three probes without an answer do. For tests that choose the schedule, as Stabilize.
+func (n *Node) Bury(now time.Duration, h Host) {
+	n.now = now
+	n.probes = slices.DeleteFunc(n.probes, func(p probe) bool { return p.host == h })
+	n.host(h).probing = false
+	n.bury(h, ringwire.Dead)
 	n.settle()
 }
 
@@ -191,7 +208,7 @@ func (n *Node) predList(p *position, x Ref, before []Ref) []Ref {
 	}
 	for _, y := range before {
 		d := distance(y.ID, p.self.ID)
-		if hosts >= n.cfg.Successors || d.Compare(last) <= 0 || !n.vouched(y.Host) {
+		if hosts >= n.cfg.Successors || len(out) == MaxPath || d.Compare(last) <= 0 || !n.vouched(y.Host) {
 			break
 		}
 		if y.Host != n.cfg.Self && !hasHost(out, y.Host) {

@@ -62,7 +62,7 @@ func (n *Node) countMembers() (count int, whole bool) {
 
 // wraps reports whether p's successor list goes around the whole ring: fewer than r other hosts are in it.
 func (n *Node) wraps(p *position) bool {
-	return p.in && distinctHosts(p.succ, n.cfg.Self) < n.cfg.Successors
+	return p.in && len(p.succ) < MaxList && distinctHosts(p.succ, n.cfg.Self) < n.cfg.Successors
 }
 
 // Owns reports whether this host is the successor of key as far as it knows: key lies between the predecessor of one of its positions and that position.
