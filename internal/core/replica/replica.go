@@ -222,16 +222,17 @@ type locate struct{ done func(hosts []ringwire.Ref) }
 
 // holders finds the first n distinct hosts from pos on and calls done with them: at once when the view knows them.
 func (r *Replica) holders(pos ringwire.ID, n int, done func([]ringwire.Ref)) {
-	if r.leaving {
-		n++
-	}
 	finish := func(hosts []ringwire.Ref) {
-		if r.leaving {
+		if r.leaving { // the view may or may not be without this host already
 			hosts = without(hosts, r.cfg.Self)
+			hosts = hosts[:min(n, len(hosts))]
 		}
 		done(hosts)
 	}
-	if hosts, ok := r.cfg.View.Holders(pos, n, nil); ok {
+	if hosts, ok := r.cfg.View.Holders(pos, n+1, nil); ok {
+		if !r.leaving {
+			hosts = hosts[:min(n, len(hosts))]
+		}
 		finish(hosts)
 		return
 	}

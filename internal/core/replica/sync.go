@@ -344,11 +344,13 @@ func (r *Replica) tickSessions() {
 
 // tickPieces starts the sessions that are due.
 func (r *Replica) tickPieces() {
+	for _, p := range r.arcs.pieces {
+		r.judge(p) // each, at each tick: that an arc lapses in time is a matter of safety
+	}
 	// In turn, so that those whose partners are not sure yet don't keep the others from theirs.
 	for i, count := 0, len(r.arcs.pieces); i < count; i++ {
 		at := (r.sync.turn + i) % count
 		p := r.arcs.pieces[at]
-		r.judge(p)
 		if r.now < p.next || r.cfg.Faults.NoHandOver {
 			continue
 		}
