@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	core "github.com/eddy-p2p/eddy/internal/core/ring"
 )
 
 // simulate runs a configuration and holds what every run has to keep: nobody gets a wrong or no answer, and the invariant holds.
@@ -107,6 +109,9 @@ func TestKeysPerNode(t *testing.T) {
 		vnodes   int
 		low, top float64
 	}{{1, 4.2, 5}, {5, 2, 2.5}, {100, 1.1, 1.35}} {
+		if testing.Short() && c.vnodes > 5 {
+			continue
+		}
 		nodes := 2000
 		if c.vnodes == 100 {
 			nodes = 1000
@@ -187,6 +192,44 @@ func TestValidate(t *testing.T) {
 	for _, nodes := range []int{1, 2, 3, 9} {
 		if res := simulate(t, Config{Nodes: nodes, Lookups: 100, KeysPerNode: 10, Seed: 1}); res.Hops.Mean > 1 {
 			t.Errorf("a ring of %d: %.2f hops", nodes, res.Hops.Mean)
+		}
+	}
+}
+
+// An owner is right when it was alive as the lookup began, and nobody who has been a member for a while lies between the key and it.
+func TestRight(t *testing.T) {
+	second := time.Second.Microseconds()
+	const dead = 1 << 40 // in the future: alive
+	for _, c := range []struct {
+		name       string
+		owner      int
+		born, died [4]int64 // of hosts at 10, 20, 30 and 40; in seconds
+		want       bool
+	}{
+		{"the successor", 1, [4]int64{}, [4]int64{dead, dead, dead, dead}, true},
+		{"one too far", 2, [4]int64{}, [4]int64{dead, dead, dead, dead}, false},
+		{"before the key", 0, [4]int64{}, [4]int64{dead, dead, dead, dead}, false},
+		{"past one that is dead", 2, [4]int64{}, [4]int64{dead, 50, dead, dead}, true},
+		{"past a newcomer", 2, [4]int64{0, 95, 0, 0}, [4]int64{dead, dead, dead, dead}, true},
+		{"past one that is new no more", 2, [4]int64{0, 85, 0, 0}, [4]int64{dead, dead, dead, dead}, false},
+		{"a newcomer", 1, [4]int64{0, 95, 0, 0}, [4]int64{dead, dead, dead, dead}, true},
+		{"died while it was asked", 1, [4]int64{}, [4]int64{dead, 99, dead, dead}, true},
+		{"died before", 1, [4]int64{}, [4]int64{dead, 97, dead, dead}, false},
+	} {
+		r := &run{net: &network{now: 100 * second}}
+		for i := range 4 {
+			id := at(t, Space{}, uint64(10*(i+1)))
+			if _, err := r.net.add(core.Config{}, []core.ID{id}); err != nil {
+				t.Fatal(err)
+			}
+			r.refs = append(r.refs, core.Ref{ID: id, Host: core.Host(i)})
+			r.born, r.died = append(r.born, c.born[i]*second), append(r.died, c.died[i]*second)
+			if c.died[i] != dead {
+				r.net.fail(core.Host(i))
+			}
+		}
+		if got := r.right(question{key: at(t, Space{}, 15), began: 98 * second}, r.refs[c.owner]); got != c.want {
+			t.Errorf("%s: right is %t", c.name, got)
 		}
 	}
 }
