@@ -39,6 +39,7 @@ type get struct {
 	stallTimeout duration
 	onComplete   string
 
+	ring   rendezvous
 	failed int // sources that could not be started
 
 	rates knownRates
@@ -56,6 +57,7 @@ func newGet(inv *invocation) *cobra.Command {
   eddy get big.iso.torrent -d /srv/images --no-seed
   eddy get photos.torrent --select 1,3-5,'*.jpg'
   eddy get film.torrent --sequential --stdout | player -
+  eddy get --ring 10.0.0.5:7000 ring:big
   eddy get big.iso.torrent --on-complete 'sha256sum "$EDDY_PATH"'`,
 		Args:        wantArgs("SRC..."),
 		Annotations: map[string]string{longRunning: "yes"},
@@ -68,8 +70,8 @@ func newGet(inv *invocation) *cobra.Command {
 	}
 	g.defineFlags(cmd)
 	setHelp(cmd, `
-Fetch the content of torrents into a directory. SRC is a .torrent file (- is stdin) or an http(s) URL of one; what follows
-#btih= must be its infohash.
+Fetch the content of torrents into a directory. SRC is a .torrent file (- is stdin), an http(s) URL of one, or with --ring the
+ring:NAME that one was published under; what follows #btih= must be its infohash. --ring finds peers of the others too.
 
 It resumes after any interruption, verifies every piece, and reuses what is there already. Files are called NAME.part until they
 are complete. What differs from the torrent is overwritten with --overwrite only. While fetching and afterwards it passes on
@@ -81,7 +83,7 @@ The path of the finished content is printed on stdout, the report of the transfe
 
 --on-complete runs a command with the shell once the content is verified; EDDY_PATH and EDDY_INFOHASH are in its environment, its
 output goes to stderr. Its failure ends with code 1, but leaves what was fetched and the seeding as they are.`,
-		exitOK, exitFailed, exitUsage, exitIncomplete, exitNotFound, exitTimeout, exitNetwork, exitDisk, exitConflict, exitInterrupted, exitTerminated)
+		exitOK, exitFailed, exitUsage, exitIncomplete, exitNotFound, exitTimeout, exitNetwork, exitAuth, exitDisk, exitConflict, exitInterrupted, exitTerminated)
 	explainCode(cmd, exitFailed, "the torrent is invalid or has another infohash, the files cannot be written, or --on-complete failed")
 	return cmd
 }
@@ -110,6 +112,7 @@ func (g *get) defineFlags(cmd *cobra.Command) {
 	g.definePolicy(f)
 	f.Var(&g.stallTimeout, "stall-timeout", "give up, with code 5, after this long without progress (default never)")
 	f.StringVar(&g.listen, "listen", "", "`IP:PORT` for peers; an explicit IP is also where connections come from (default any port)")
+	g.ring.define(cmd)
 	f.StringVar(&g.onComplete, "on-complete", "", "shell command `CMD` to run when complete")
 	f.Var(&g.rates.server, "server-rate", "the sharing machine's upload, for the theoretical minimum")
 	f.Var(&g.rates.peer, "peer-rate", "each receiver's upload, for the theoretical minimum")
@@ -149,6 +152,10 @@ func (g *get) run(ctx context.Context, sources []string) error {
 	if err := g.check(sources); err != nil {
 		return err
 	}
+	if err := g.ring.connect(ctx, g.inv, explicitHost(g.listen)); err != nil {
+		return err
+	}
+	defer g.ring.close()
 	downloads, err := g.load(ctx, sources)
 	if err != nil {
 		return err
@@ -229,11 +236,19 @@ func (g *get) excuse(ctx context.Context, err error, sources int) bool {
 	return true
 }
 
+// find reads one torrent from where src says.
+func (g *get) find(ctx context.Context, src string) (*torrentFile, error) {
+	if schemeOf(src) == "ring" {
+		return g.ring.find(ctx, src)
+	}
+	return g.inv.loadTorrent(ctx, src)
+}
+
 // load reads all torrents before anything is transferred.
 func (g *get) load(ctx context.Context, sources []string) ([]*download, error) {
 	var downloads []*download
 	for _, src := range sources {
-		torrent, err := g.inv.loadTorrent(ctx, src)
+		torrent, err := g.find(ctx, src)
 		if err != nil && g.excuse(ctx, err, len(sources)) {
 			continue
 		}
@@ -286,7 +301,7 @@ func (g *get) add(ctx context.Context, client *eddy.Client, downloads []*downloa
 		t, err := client.Add(eddy.TorrentOptions{
 			Meta: d.source.meta, Dir: g.dir, Wanted: d.wanted,
 			Sequential: g.sequential || g.stdout, Overwrite: g.overwrite, Prealloc: g.preallocValue(),
-			Peers: g.peers, Trackers: tiers(g.trackers),
+			Peers: g.peers, Trackers: tiers(g.trackers), Sources: g.ring.sourcesOf(d.source),
 		})
 		if err != nil {
 			err = fail("starting the download of", d.source.origin, err)

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,6 +34,8 @@ type share struct {
 	http        string
 	name        string
 	untilCopies int
+	ring        rendezvous
+	publish     string // name in the ring
 
 	// made by run
 	site    *site
@@ -47,7 +51,8 @@ func newShare(inv *invocation) *cobra.Command {
 		Short: "share a file or directory; prints the line that receivers run",
 		Example: `  eddy share big.iso
   eddy share /srv/release --until-copies 40 --limit-up 500Mbit
-  eddy share big.iso --host build.example.org --http :8080 --listen :6881`,
+  eddy share big.iso --host build.example.org --http :8080 --listen :6881
+  eddy share big.iso --ring 10.0.0.5:7000 --publish big`,
 		Args:        wantArgs("PATH..."),
 		Annotations: map[string]string{longRunning: "yes"},
 		RunE:        func(cmd *cobra.Command, args []string) error { return s.run(cmd.Context(), args) },
@@ -61,6 +66,8 @@ func newShare(inv *invocation) *cobra.Command {
 	s.definePolicy(f)
 	f.IntVar(&s.untilCopies, "until-copies", 0, "end once `N` distinct peers are complete")
 	f.StringVar(&s.name, "name", "", "`NAME` that receivers see (default: the path's last element)")
+	s.ring.define(cmd)
+	f.StringVar(&s.publish, "publish", "", "with --ring: put the torrent into the ring under `NAME`, and use no tracker")
 	s.createFlags.define(f)
 	setHelp(cmd, `
 Share files or directories with any number of machines: hash them, start a tracker here, serve the .torrent and the content. For each
@@ -68,9 +75,10 @@ PATH one line is printed on stdout; run it on the other machines. Any BitTorrent
 
 It shares until it is interrupted, or until --until-copies peers are complete; at the end it says how long that took, from the moment
 when the first receiver came until the last one that became complete. Unchanged files are not hashed again. A source
-that changes is no longer served, and ends it with code 1. Of a directory, links to files inside are followed, others refused, and
+that changes is no longer served, and ends it with code 1. With --ring the peers find each other through a ring too, and with --publish
+through it alone: no tracker is started, and receivers run eddy get --ring ADDR ring:NAME. Of a directory, links to files inside are followed, others refused, and
 unreadable files are listed. Where some files or paths cannot be shared, the others are; the exit code then is 3.`,
-		exitOK, exitFailed, exitUsage, exitIncomplete, exitNotFound, exitNetwork, exitDisk, exitConflict)
+		exitOK, exitFailed, exitUsage, exitIncomplete, exitNotFound, exitNetwork, exitAuth, exitDisk, exitConflict)
 	explainCode(cmd, exitFailed, "the content cannot be read, or changed while it was shared; or the line could not be printed")
 	explainCode(cmd, exitIncomplete, "some files or paths could not be shared; the others were")
 	return cmd
@@ -85,6 +93,12 @@ func (s *share) check(paths []string) error {
 		return usageError("--until-copies must not be negative")
 	case s.name != "" && len(paths) > 1:
 		return usageError("--name takes one PATH")
+	case s.publish != "" && len(paths) > 1:
+		return usageError("--publish takes one PATH: a name stands for one torrent")
+	case s.publish != "" && eddy.CheckTorrentName(s.publish) != nil:
+		return usageError("--publish: %v", eddy.CheckTorrentName(s.publish))
+	case s.publish != "" && s.ring.node == "":
+		return usageError("--publish needs --ring ADDR, a node of the ring that is to hold the name")
 	}
 	if err := checkListen("--http", s.http); err != nil {
 		return err
@@ -100,9 +114,10 @@ func (s *share) run(ctx context.Context, paths []string) error {
 	if err := s.bind(ctx); err != nil {
 		return err
 	}
+	defer s.ring.close()
 	sources, err := s.hash(ctx, paths)
 	if err != nil {
-		s.tracker.Close()
+		s.closeTracker()
 		return s.interrupted(ctx, err)
 	}
 	failed, stop := runClient(s.client)
@@ -113,7 +128,7 @@ func (s *share) run(ctx context.Context, paths []string) error {
 	// The tracker outlives the client's leave: peers and our own client say goodbye to it.
 	defer s.runTracker(ctx, cancel)()
 
-	serving, err := s.addAll(sources, len(paths))
+	serving, err := s.addAll(ctx, sources, len(paths))
 	if err != nil {
 		return err
 	}
@@ -127,6 +142,9 @@ func (s *share) run(ctx context.Context, paths []string) error {
 // runTracker runs the embedded tracker, however ctx ends, until the returned function is called, which waits for its end. Its
 // failure is told to failed.
 func (s *share) runTracker(ctx context.Context, failed context.CancelCauseFunc) (stop func()) {
+	if s.tracker == nil {
+		return func() {}
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
@@ -139,10 +157,10 @@ func (s *share) runTracker(ctx context.Context, failed context.CancelCauseFunc) 
 }
 
 // addAll serves the sources of so many paths. One that cannot be served ends the command only where it was the only path.
-func (s *share) addAll(sources []*eddy.Source, paths int) (*serving, error) {
+func (s *share) addAll(ctx context.Context, sources []*eddy.Source, paths int) (*serving, error) {
 	serving := &serving{inv: s.inv, untilCopies: s.untilCopies, partial: s.partial, lost: s.site.remove}
 	for _, source := range sources {
-		t, err := s.add(source)
+		t, err := s.add(ctx, source)
 		if err != nil && paths == 1 {
 			return nil, err
 		}
@@ -182,6 +200,13 @@ func (s *share) serve(ctx context.Context, serving *serving) error {
 	return err
 }
 
+// closeTracker gives back the tracker's sockets where it never ran.
+func (s *share) closeTracker() {
+	if s.tracker != nil {
+		s.tracker.Close()
+	}
+}
+
 // interrupted turns the end of the hashing by a signal into the good end that it is for a server.
 func (s *share) interrupted(ctx context.Context, err error) error {
 	var signal *signalError
@@ -198,11 +223,14 @@ func (s *share) bind(ctx context.Context) error {
 		return err
 	}
 	s.client = client
+	s.site = newSite()
+	if err := s.ring.connect(ctx, s.inv, cmp.Or(s.host, explicitHost(s.listen))); err != nil || s.publish != "" {
+		return err
+	}
 	hosts, err := s.advertise(ctx)
 	if err != nil {
 		return err
 	}
-	s.site = newSite()
 	config := tracker.ServerConfig{
 		HTTP: s.http, IntervalLow: shareIntervalLow, IntervalHigh: shareIntervalHigh,
 		Allow: s.site.tracks, Announced: s.inv.completed.hear, Fallback: s.site, Host: hosts, Logger: s.inv.log,
@@ -256,10 +284,12 @@ func (s *share) seeders(hosts []netip.Addr, listen netip.AddrPort) []netip.AddrP
 
 // hash makes the sources of all paths.
 func (s *share) hash(ctx context.Context, paths []string) ([]*eddy.Source, error) {
-	port := s.tracker.HTTPAddr().Port()
-	announce := "://" + joinHostPort(s.host, port) + "/announce"
-	// HTTP and UDP are tiers of their own: a client asks the second when the first does not answer (BEP 12).
-	urls := append([]string{"http" + announce, "udp" + announce}, s.trackers...)
+	urls := slices.Clone(s.trackers)
+	if s.tracker != nil {
+		announce := "://" + joinHostPort(s.host, s.tracker.HTTPAddr().Port()) + "/announce"
+		// HTTP and UDP are tiers of their own: a client asks the second when the first does not answer (BEP 12).
+		urls = append([]string{"http" + announce, "udp" + announce}, urls...)
+	}
 	var sources []*eddy.Source
 	for _, path := range paths {
 		source, err := s.inv.hashContent(ctx, "sharing", path, eddy.CreateOptions{
@@ -283,19 +313,31 @@ func (s *share) hash(ctx context.Context, paths []string) ([]*eddy.Source, error
 }
 
 // add serves one source and prints the line for the receivers.
-func (s *share) add(source *eddy.Source) (*eddy.Torrent, error) {
+func (s *share) add(ctx context.Context, source *eddy.Source) (*eddy.Torrent, error) {
 	// Our own tracker lists us without being asked: only the others are told.
 	elsewhere := *source.Meta
 	elsewhere.Announce, elsewhere.AnnounceList = "", tiers(s.trackers)
-	t, err := s.client.Add(eddy.TorrentOptions{Source: source, Meta: &elsewhere, Seed: true})
+	t, err := s.client.Add(eddy.TorrentOptions{Source: source, Meta: &elsewhere, Seed: true, Sources: s.ring.sources()})
 	if err != nil {
 		return nil, fail("sharing", source.Path, err)
 	}
-	url := s.site.add(source.Meta)
 	hash := t.ID().String()
-	command := "eddy get " + shellWord(url+"#btih="+hash)
-	listen, http := s.client.Addr().String(), s.tracker.HTTPAddr().String()
-	s.inv.events.emit(readyEvent{Type: "ready", Infohash: &hash, Listen: &listen, HTTP: &http, URL: &url, Command: &command})
+	listen := s.client.Addr().String()
+	event := readyEvent{Type: "ready", Infohash: &hash, Listen: &listen}
+	var url, command string
+	if s.publish != "" {
+		if err := s.ring.publish(ctx, s.publish, source.Meta); err != nil {
+			return nil, err
+		}
+		url = ringScheme + s.publish + "#btih=" + hash
+		command = "eddy get --ring " + shellWord(s.ring.node) + " " + shellWord(url)
+	} else {
+		url = s.site.add(source.Meta)
+		command = "eddy get " + shellWord(url+"#btih="+hash)
+		event.HTTP = known(s.tracker.HTTPAddr().String())
+	}
+	event.URL, event.Command = &url, &command
+	s.inv.events.emit(event)
 	if s.inv.events.on {
 		return t, nil
 	}

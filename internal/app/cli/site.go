@@ -110,12 +110,15 @@ func urlSafe(name string) string {
 	return b.String()
 }
 
-// shellWord quotes a URL where a shell would not leave it alone: the brackets of IPv6 addresses are a glob.
-func shellWord(url string) string {
-	if strings.ContainsAny(url, "[]") {
-		return "'" + url + "'"
+// shellWord quotes what a shell would not leave alone: the brackets of IPv6 addresses, and what people put into names.
+func shellWord(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("%+,-./:=@_#", r)
 	}
-	return url
+	if word != "" && word[0] != '#' && !strings.ContainsFunc(word, func(r rune) bool { return !plain(r) }) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // joinHostPort is net.JoinHostPort for a numeric port.

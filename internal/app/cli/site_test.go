@@ -69,7 +69,8 @@ func TestURLSafe(t *testing.T) {
 }
 
 func TestShellWord(t *testing.T) {
-	for _, url := range []string{"http://10.0.0.1:8/x%20y.torrent#btih=ab", "http://[fd00::1]:80/x.torrent#btih=ab"} {
+	for _, url := range []string{"http://10.0.0.1:8/x%20y.torrent#btih=ab", "http://[fd00::1]:80/x.torrent#btih=ab", "", "#x", "~x", "a&b",
+		"ring:it's a $HOME; `ls`"} {
 		out, err := exec.Command("sh", "-c", "printf %s "+shellWord(url)).Output()
 		if err != nil || string(out) != url {
 			t.Errorf("the shell reads %s as %s, %v", shellWord(url), out, err)

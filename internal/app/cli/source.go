@@ -44,7 +44,10 @@ func (inv *invocation) loadTorrent(ctx context.Context, src string) (*torrentFil
 	what := "reading the torrent"
 	location, fragment := src, ""
 	switch scheme := schemeOf(src); scheme {
-	case "magnet", "ring":
+	case "ring":
+		return nil, &Failure{What: "reading the torrent", Target: src, Code: exitUsage, Cause: errors.New("only eddy get --ring ADDR finds names in a ring"),
+			Hint: "give the .torrent file or its http URL"}
+	case "magnet":
 		return nil, &Failure{
 			What: "getting", Target: src, Code: exitUsage, Cause: fmt.Errorf("%s links are not yet supported", scheme),
 			Hint: "give the .torrent file or its http URL",

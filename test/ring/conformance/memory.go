@@ -28,9 +28,14 @@ type Memory struct {
 
 // entry is a key that exists.
 type entry struct {
-	version  string
-	values   [][]byte // several are siblings
-	isSet    bool
+	version string
+	values  []mortal // of a register, several are siblings
+	isSet   bool
+}
+
+// mortal is a value that may have an end.
+type mortal struct {
+	value    []byte
 	deadline time.Time // zero = none
 }
 
@@ -54,7 +59,12 @@ func (m *Memory) begin(ctx context.Context, operation string) error {
 // find returns what is there now, or nil.
 func (m *Memory) find(key string) *entry {
 	e := m.entries[key]
-	if e != nil && !e.deadline.IsZero() && !time.Now().Before(e.deadline) {
+	if e == nil {
+		return nil
+	}
+	now := time.Now()
+	e.values = slices.DeleteFunc(e.values, func(v mortal) bool { return !v.deadline.IsZero() && !now.Before(v.deadline) })
+	if len(e.values) == 0 {
 		delete(m.entries, key)
 		return nil
 	}
@@ -86,9 +96,9 @@ func (m *Memory) look(key string, options ringapi.GetOptions) (*ringapi.Get, err
 		return nil, &ringapi.Error{Code: ringapi.NotFound, Message: "the key does not exist"}
 	}
 	got := &ringapi.Get{Key: key, Version: e.version, Owner: memoryNode.ID, Siblings: [][]byte{}, Path: []ringapi.Hop{}}
-	if !e.deadline.IsZero() {
-		left := time.Until(e.deadline).Seconds()
-		got.TTL = &left
+	var values [][]byte
+	for _, v := range e.values {
+		values = append(values, v.value)
 	}
 	if options.Trace {
 		got.Path, got.Hops, got.ExpectedHops = []ringapi.Hop{{ID: memoryNode.ID, Addr: memoryNode.Addr, RTTms: 0.5}}, 1, 1.5
@@ -100,16 +110,20 @@ func (m *Memory) look(key string, options ringapi.GetOptions) (*ringapi.Get, err
 			sample = ringapi.Sample
 		}
 		if sample < 0 {
-			sample = len(e.values)
+			sample = len(values)
 		}
-		got.MemberCount, got.Members = len(e.values), slices.Clone(e.values[:min(sample, len(e.values))])
-	case len(e.values) == 1:
-		got.Value = e.values[0]
+		got.MemberCount, got.Members = len(values), values[:min(sample, len(values))]
+	case len(values) == 1:
+		got.Value = values[0]
+		if end := e.values[0].deadline; !end.IsZero() {
+			left := time.Until(end).Seconds()
+			got.TTL = &left
+		}
 	case !options.Siblings:
-		return nil, &ringapi.Error{Code: ringapi.Conflict, Message: fmt.Sprintf("the key has %d concurrent values", len(e.values)),
+		return nil, &ringapi.Error{Code: ringapi.Conflict, Message: fmt.Sprintf("the key has %d concurrent values", len(values)),
 			Hint: "ask for the siblings, and put what they should become", Version: e.version}
 	default:
-		got.Siblings = slices.Clone(e.values)
+		got.Siblings = values
 	}
 	return got, nil
 }
@@ -136,12 +150,12 @@ func (m *Memory) Put(ctx context.Context, key string, value []byte, options ring
 		e = &entry{isSet: options.Set}
 		m.entries[key] = e
 	}
-	if !slices.ContainsFunc(e.values, func(v []byte) bool { return string(v) == string(value) }) {
-		e.values = append(e.values, append([]byte{}, value...))
-	}
+	added := mortal{value: append([]byte{}, value...)}
 	if options.TTL > 0 {
-		e.deadline = time.Now().Add(options.TTL)
+		added.deadline = time.Now().Add(options.TTL)
 	}
+	e.values = slices.DeleteFunc(e.values, func(v mortal) bool { return string(v.value) == string(value) }) // as a member it gets a new end
+	e.values = append(e.values, added)
 	e.version = m.next()
 	return m.written(key, e.version), nil
 }
@@ -180,7 +194,11 @@ func (m *Memory) written(key, version string) *ringapi.Put {
 func (m *Memory) SetSiblings(key string, values ...[]byte) {
 	_ = m.begin(context.Background(), "siblings")
 	defer m.mu.Unlock()
-	m.entries[key] = &entry{values: values, version: m.next()}
+	e := &entry{version: m.next()}
+	for _, v := range values {
+		e.values = append(e.values, mortal{value: v})
+	}
+	m.entries[key] = e
 }
 
 // Delete implements ringhttp.Service.

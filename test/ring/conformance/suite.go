@@ -29,7 +29,7 @@ func Run(t *testing.T, service ringhttp.Service, prefix string) {
 		run  func(*testing.T)
 	}{
 		{"keys", s.keys}, {"values", s.values}, {"missing", s.missing}, {"versions", s.versions}, {"limits", s.limits}, {"ttl", s.ttl},
-		{"set", s.set}, {"watch", s.watch}, {"resume", s.resume}, {"views", s.views}, {"tokens", s.tokens},
+		{"set", s.set}, {"mortals", s.mortals}, {"watch", s.watch}, {"resume", s.resume}, {"views", s.views}, {"tokens", s.tokens},
 	} {
 		t.Run(part.name, part.run)
 	}
@@ -203,6 +203,33 @@ func (s *suite) set(t *testing.T) {
 	slices.SortFunc(all, bytes.Compare)
 	if diff := cmp.Diff(want, all); diff != "" {
 		t.Errorf("members (-want +got):\n%s", diff)
+	}
+}
+
+// "a set (members with their own TTL, union on merge ...)": a member that is added again lives as long as it was told last.
+func (s *suite) mortals(t *testing.T) {
+	key := s.prefix + "mortals"
+	for _, m := range []string{"lasting", "renewed", "recalled", "short"} {
+		s.put(t, key, []byte(m), ringapi.PutOptions{Set: true, TTL: time.Hour})
+	}
+	s.put(t, key, []byte("short"), ringapi.PutOptions{Set: true, TTL: time.Millisecond})
+	s.put(t, key, []byte("recalled"), ringapi.PutOptions{Set: true, TTL: time.Millisecond})
+	s.put(t, key, []byte("renewed"), ringapi.PutOptions{Set: true, TTL: time.Millisecond})
+	s.put(t, key, []byte("renewed"), ringapi.PutOptions{Set: true})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		got, err := s.service.Get(ctx, key, ringapi.GetOptions{Sample: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.MemberCount <= 2 {
+			slices.SortFunc(got.Members, bytes.Compare)
+			if members := string(bytes.Join(got.Members, []byte(" "))); members != "lasting renewed" {
+				t.Errorf("left are: %s", members)
+			}
+			return
+		}
 	}
 }
 
