@@ -23,7 +23,7 @@ type Result struct {
 	Done     int       // lookups that found the right owner
 	Failed   int       // lookups without an answer, or with a wrong one, for keys that are not lost
 	Wrong    int       // of those the ones with a wrong answer
-	Excused  int       // lookups that failed, for keys of which every replica did: nobody's fault
+	Excused  int       // lookups that failed and are nobody's fault: every replica of the key failed, or the asker did while it waited
 	LostKeys int       // lookups for such keys, however they ended
 	Hops     Hops      // of Done
 	Elapsed  Durations // of Done
@@ -67,6 +67,7 @@ type run struct {
 
 	asked   []question // by token - 1
 	pending int
+	waiting map[core.Host]int // lookups of a host that have no answer yet
 	hops    []int
 	elapsed []time.Duration
 	digest  hash.Hash64
@@ -89,7 +90,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 		return nil, err
 	}
 	cfg.setDefaults()
-	r := &run{ctx: ctx, cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 1<<63)), digest: fnv.New64a()}
+	r := &run{ctx: ctx, cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 1<<63)), digest: fnv.New64a(), waiting: map[core.Host]int{}}
 	r.net = &network{seed: cfg.Seed, latency: cfg.Latency, spread: true, done: r.answer, users: map[asker]bool{}, joined: r.join}
 	for _, phase := range []func() error{r.build, r.warm, r.failures, r.lookups, r.repair} {
 		if err := phase(); err != nil {
@@ -170,6 +171,9 @@ func (r *run) kill(h core.Host) {
 	r.gather(h)
 	r.net.fail(h)
 	r.died[h] = r.net.now
+	r.pending -= r.waiting[h] // nobody is there to hear the answers
+	r.result.Excused += r.waiting[h]
+	delete(r.waiting, h)
 	i := r.place[h]
 	if i < 0 {
 		return // it never got in
@@ -342,6 +346,7 @@ func (r *run) ask() {
 	key := r.randomID()
 	r.asked = append(r.asked, question{key: key, began: r.net.now, lost: r.isLost(key)})
 	r.pending++
+	r.waiting[h]++
 	if r.asked[len(r.asked)-1].lost {
 		r.result.LostKeys++
 	}
@@ -373,6 +378,9 @@ func (r *run) isLost(key core.ID) bool {
 func (r *run) answer(h core.Host, res core.Result) {
 	q := r.asked[res.Token-1]
 	r.pending--
+	if r.waiting[h]--; r.waiting[h] == 0 {
+		delete(r.waiting, h)
+	}
 	for _, v := range []uint64{res.Token, uint64(h), uint64(res.Owner.Host), uint64(res.Hops), uint64(r.net.now)} {
 		r.sum(v)
 	}
