@@ -15,14 +15,16 @@ import (
 // ErrBoundBeaten is the error of a run that was faster than any swarm can be: the simulator that it came from has a bug.
 var ErrBoundBeaten = errors.New("sim: bound beaten")
 
-// burstOf returns how many bytes a link of some rate may carry beyond rate x time. The live token bucket, which is what the
-// engine's peers limit themselves with, starts full and may overdraw by a block.
+// burstOf returns how many bytes a link of some rate may carry beyond rate x time, counted from any moment after the start: what the live token
+// bucket, with which the engine's peers limit themselves, saves while it is idle. It starts empty, so from the start on there is no burst.
 func burstOf(sc *scenario.Scenario, f Fidelity) func(rate int64) int64 {
 	if f == Engine && sc.Shaping == scenario.ByLimit {
-		return func(bps int64) int64 { return rate.Burst(bps) + metainfo.BlockSize }
+		return rate.Burst
 	}
-	return func(int64) int64 { return 0 }
+	return noBurst
 }
+
+func noBurst(int64) int64 { return 0 }
 
 // supply is what some links together can carry: rate x time + burst.
 type supply struct{ rate, burst float64 }
@@ -75,6 +77,9 @@ func checkBound(sc *scenario.Scenario, peers []scenario.Peer, rec *record.Record
 		var own supply
 		own.add(peers[i].Down, burst)
 		others := all
+		if joined == 0 {
+			own.burst, others.burst = 0, 0
+		}
 		if peers[i].Strategy == scenario.Honest {
 			others.rate -= float64(peers[i].Up)
 		}
@@ -85,6 +90,9 @@ func checkBound(sc *scenario.Scenario, peers []scenario.Peer, rec *record.Record
 	}
 	if n == 0 {
 		return nil
+	}
+	if first == 0 {
+		server.burst, all.burst = 0, 0
 	}
 	least := max(server.least(size), all.least(float64(n)*size))
 	if took := (last - first).Seconds(); took < least-tick {

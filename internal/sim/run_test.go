@@ -103,7 +103,7 @@ func TestCheatsAreCaught(t *testing.T) {
 // The token bucket's burst is all that the engine's peers get for nothing.
 func TestBurstIsForBucketsOnly(t *testing.T) {
 	sc := small()
-	if b := burstOf(sc, Engine)(1 << 20); b != 64<<10+16<<10 {
+	if b := burstOf(sc, Engine)(1 << 20); b != 64<<10 {
 		t.Errorf("burst of the engine: %d", b)
 	}
 	if b := burstOf(sc, Fast)(1 << 20); b != 0 {

@@ -51,7 +51,8 @@ type simDoc struct {
 	Wall        float64     `json:"wall_s"`
 	Memory      *int64      `json:"peak_rss_bytes"`
 
-	result *record.Result
+	result  *record.Result
+	latency time.Duration
 }
 
 type simTimes struct {
@@ -121,10 +122,10 @@ func newSimDoc(sc *scenario.Scenario, res *record.Result, story *sim.Story, wall
 		Scenario: sc.Name, Title: sc.Title, Seed: sc.Seed, Digest: res.Digest, Fidelity: res.Fidelity, Model: res.Model, Shaping: shapingOf(sc),
 		Policy: sc.PolicyOf(-1).Name, Size: sc.Size, Piece: sc.PieceLength, Peers: res.Peers, Complete: res.Complete, Failed: res.Failed,
 		LastDone: known(res.LastDone.Seconds()), Median: known(res.Own.Median.Seconds()), Bound: known(res.Bound.Seconds),
-		Limit: known(res.Bound.Limit), Ratio: known(res.Ratio), End: res.End.Seconds(), Own: timesOf(res.Own),
+		Limit: known(res.Bound.Limit), Ratio: known(tellingRatio(res.Ratio, res.Bound.Seconds, sc.Latency)), End: res.End.Seconds(), Own: timesOf(res.Own),
 		ServerBytes: res.FromServer, Copies: float64(res.FromServer) / float64(sc.Size), SentBytes: res.Sent, WastedBytes: res.Wasted,
 		UploadUse: notNegative(res.UploadUse), Fairness: simFairness{Jain: notNegative(res.Fairness.Jain)},
-		Flow: simFlow(res.Flow), Wall: wall.Seconds(), Memory: known(peakMemory()), result: res,
+		Flow: simFlow(res.Flow), Wall: wall.Seconds(), Memory: known(peakMemory()), result: res, latency: sc.Latency,
 	}
 	if res.Fairness.Known {
 		d.Fairness.Correlation = &res.Fairness.Correlation
@@ -161,6 +162,18 @@ func notNegative(v float64) *float64 {
 		return nil
 	}
 	return &v
+}
+
+// leastBound is below what no bound says anything: all that it leaves out, as messages and turns, takes longer.
+const leastBound = 10 * time.Millisecond
+
+// tellingRatio returns the ratio to a bound, and 0 where that is so short that the ratio would be about something else: the bound counts
+// bytes and rates alone, and not how long a message is under way.
+func tellingRatio(ratio, bound float64, latency time.Duration) float64 {
+	if bound < max(latency, leastBound).Seconds() {
+		return 0
+	}
+	return ratio
 }
 
 // text is the summary for a terminal.
@@ -249,7 +262,7 @@ func (d *simDoc) census() string {
 		text += fmt.Sprintf(", %d failed before", d.Failed)
 	}
 	if left := d.Peers - d.Complete - d.Failed; left > 0 {
-		text += fmt.Sprintf(", %d not when it ended at %s", left, units.FormatDuration(d.result.End))
+		text += fmt.Sprintf(", %d not when the time limit cut it off at %s", left, units.FormatDuration(d.result.End))
 	}
 	return text
 }
@@ -258,10 +271,13 @@ func (d *simDoc) times(row func(name, format string, args ...any)) {
 	res := d.result
 	f := units.FormatDuration
 	if res.Bound.Seconds > 0 {
-		row("bound", "%s: no swarm can be faster (%s)%s", f(seconds(res.Bound.Seconds)), limitWords[res.Bound.Limit], burstWords(res))
+		row("bound", "%s: no swarm can be faster (%s)%s", formatLong(res.Bound.Seconds), limitWords[res.Bound.Limit], burstWords(res))
 	}
 	last := f(res.LastDone)
-	if res.Ratio > 0 {
+	switch {
+	case res.Ratio > 0 && d.Ratio == nil:
+		last += fmt.Sprintf(" (no ratio: the bound is of rates alone, and here the latency of %s and the turns of the peers take longer)", d.latency)
+	case res.Ratio > 0:
 		last += fmt.Sprintf(" = %.3f of the bound", res.Ratio)
 	}
 	row("last done", "%s after the first came", last)
@@ -273,7 +289,7 @@ func burstWords(res *record.Result) string {
 	if res.Ratio <= 0 || res.Ratio >= 1 {
 		return ""
 	}
-	return ", but for the bursts that limited peers start with, 64 KiB or 50 ms of the rate"
+	return ", but for what limited peers saved while they were idle, 64 KiB or 50 ms of the rate"
 }
 
 // limitWords says what sets a bound.

@@ -8,7 +8,8 @@ import "time"
 // Bucket is unlimited. Not safe for concurrent use.
 //
 // Tokens are counted in nanoseconds of filling rather than in bytes, so that no rounding is lost however often it is
-// asked: over a run of length t at most rate x t + Burst + one request's bytes are granted.
+// asked: over any time t at most rate x t + Burst + one request's bytes are granted, and from the moment when the limit was set
+// at most rate x t, where no request is larger than Burst.
 type Bucket struct {
 	perSec int64         // bytes/s; 0 = unlimited
 	full   time.Duration // the time that a full bucket takes to fill
@@ -27,7 +28,8 @@ func Burst(perSec int64) int64 {
 	return max(minBurst, int64(float64(perSec)*burstTime.Seconds()))
 }
 
-// Set changes the rate (bytes/s; <= 0 = unlimited). A bucket that was unlimited starts full.
+// Set changes the rate (bytes/s; <= 0 = unlimited). A bucket that was unlimited starts empty, so that whoever
+// keeps a limit from its start on never stands above it.
 func (b *Bucket) Set(now time.Duration, perSec int64) {
 	perSec = max(perSec, 0)
 	if perSec == b.perSec {
@@ -41,7 +43,7 @@ func (b *Bucket) Set(now time.Duration, perSec int64) {
 	}
 	b.full = b.span(Burst(perSec))
 	if was == 0 {
-		b.credit = b.full
+		b.credit = 0
 		return
 	}
 	// The same bytes of credit or debt, at the new rate.

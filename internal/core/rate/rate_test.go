@@ -7,7 +7,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Over any run no more than rate x time + Burst + one request is granted, however it is asked; and who always asks gets it all.
+// From its start on no more than rate x time is granted, or one request more where requests are larger than Burst, however it is asked; and who always asks gets it all.
 func TestBucketKeepsItsRate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		perSec := rapid.Int64Range(1000, 1<<31).Draw(t, "rate")
@@ -24,7 +24,11 @@ func TestBucketKeepsItsRate(t *testing.T) {
 			} else if at := b.At(n); at <= now {
 				t.Fatalf("refused at %v and promised for %v", now, at)
 			}
-			if limit := int64(float64(perSec)*now.Seconds()) + Burst(perSec) + largest; taken > limit {
+			limit := int64(float64(perSec) * now.Seconds())
+			if largest > Burst(perSec) {
+				limit += largest
+			}
+			if taken > limit+1 {
 				t.Fatalf("%d bytes in %v, limit %d", taken, now, limit)
 			}
 		}
@@ -44,8 +48,8 @@ func TestBucketGivesItsWholeRate(t *testing.T) {
 		now = max(b.At(block), now+time.Millisecond)
 	}
 	got, want := float64(taken), float64(perSec)*now.Seconds()
-	if got < want || got > 1.01*want {
-		t.Errorf("%.0f bytes in %v, want %.0f to 1 %% more", got, now, want)
+	if got > want || got < want-2*block {
+		t.Errorf("%.0f bytes in %v, want %.0f but for a block that is not there yet", got, now, want)
 	}
 }
 
@@ -55,19 +59,23 @@ func TestBucketReturnAndUnlimited(t *testing.T) {
 		t.Error("the zero Bucket is not unlimited")
 	}
 	b.Set(0, 1000)
-	if b.Rate() != 1000 || !b.Full(0) || !b.Take(0, Burst(1000)) || b.Take(0, 1) {
-		t.Error("a new bucket does not hold its burst")
+	if b.Rate() != 1000 || b.Full(0) || b.Take(0, 1) {
+		t.Error("a new bucket is not empty")
 	}
-	b.Return(0, 10)
-	if !b.Take(0, 10) || b.Take(0, 1) {
+	idle := 2 * time.Minute
+	if !b.Full(idle) || !b.Take(idle, Burst(1000)) || b.Take(idle, 1) {
+		t.Error("after a long while a bucket does not hold its burst")
+	}
+	b.Return(idle, 10)
+	if !b.Take(idle, 10) || b.Take(idle, 1) {
 		t.Error("returned bytes are not there")
 	}
-	b.Set(0, 2000)
-	if at := b.At(1000); at != 500*time.Millisecond {
+	b.Set(idle, 2000)
+	if at := b.At(1000); at != idle+500*time.Millisecond {
 		t.Errorf("1000 bytes at 2000/s at %v", at)
 	}
-	b.Set(0, 0)
-	if !b.Take(0, 1<<40) {
+	b.Set(idle, 0)
+	if !b.Take(idle, 1<<40) {
 		t.Error("rate 0 is not unlimited")
 	}
 }

@@ -331,7 +331,7 @@ func TestOnlyVerifiedPiecesAreServed(t *testing.T) {
 		say(s, 2, wire.Piece, 0, 0)
 		say(s, 2, wire.Piece, 0, 1)
 		s.PieceDone(0, 0, true, make([][20]byte, 2))
-		s.SetRates(0, 1, 0) // the burst of four blocks, then nothing
+		saveBurst(s)
 		ask(2)
 		ask(0)
 		answers("good", true, "2 0", "2 1", "0 0", "0 1")

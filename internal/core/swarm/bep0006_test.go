@@ -25,11 +25,17 @@ func TestExactlyOneOfThree(t *testing.T) {
 	wantActions(t, actions(s), "close 0 have none after the peer had told what it has")
 }
 
+// saveBurst lets the bucket of uploads hold four blocks, and nothing more come.
+func saveBurst(s *Swarm) {
+	s.SetRates(0, 1<<27, 0)
+	s.SetRates(time.Millisecond, 1, 0)
+}
+
 // BEP 6: "when a peer chokes ... it MUST reject all requests from the peer to the local peer except requests for pieces in
 // the allowed fast set", choke first; and each request gets exactly one answer.
 func TestChokeThenRejects(t *testing.T) {
 	s := small(t, 4, "1111")
-	s.SetRates(0, 1, 0) // the burst of 64 KiB, then nothing
+	saveBurst(s)
 	s.Join(0, 0, fastPeer())
 	say(s, 0, wire.HaveNone)
 	say(s, 0, wire.Interested)
