@@ -15,7 +15,7 @@ Any number of machines form a ring. Each keeps the (key, value) pairs whose keys
 them finds any pair in a few messages. docs/ring.md explains it.`, exitOK, exitUsage)
 	for _, command := range []func(*invocation) *cobra.Command{
 		// One line a subcommand: newRingX, in its own file ring_x.go.
-		newRingPut, newRingGet, newRingDelete, newRingWatch, newRingStatus, newRingCheck, newRingLoad, newRingLeave, newRingToken, newRingEvict, newRingRotate,
+		newRingNode, newRingPut, newRingGet, newRingDelete, newRingWatch, newRingStatus, newRingCheck, newRingLoad, newRingLeave, newRingToken, newRingEvict, newRingRotate,
 		newRingExplain,
 	} {
 		sub := command(inv)

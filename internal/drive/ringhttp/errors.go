@@ -98,3 +98,10 @@ func validTag(version string) bool {
 	}
 	return version != ""
 }
+
+// RefuseNotReady answers a request for a node that is no member of its ring yet.
+func RefuseNotReady(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "1")
+	w.Header().Set("Cache-Control", "no-store")
+	answer(w, http.StatusServiceUnavailable, &ringapi.Error{Code: ringapi.TooFew, Message: "the node is not yet a member of its ring", Hint: "try again in a second"})
+}
