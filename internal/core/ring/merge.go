@@ -74,8 +74,10 @@ func (n *Node) probeMemory() {
 	if len(n.memory) == 0 || n.phase != member {
 		return
 	}
-	for range fanOut {
-		x := n.memory[n.cfg.Rand.IntN(len(n.memory))]
+	for i := range min(fanOut, len(n.memory)) { // different ones
+		j := i + n.cfg.Rand.IntN(len(n.memory)-i)
+		n.memory[i], n.memory[j] = n.memory[j], n.memory[i]
+		x := n.memory[i]
 		if n.outside(x.Host) && x.Host != n.cfg.Self {
 			n.seq++
 			n.send(x.Host, Message{Kind: Ping, Seq: n.seq, Members: n.newsFor(x.Host)})
