@@ -9,11 +9,12 @@ import (
 
 // arcs is what this host answers for.
 type arcs struct {
-	own    spans // this host is among the first R holders, by its view
-	sure   spans // synchronised: own arcs, and former ones until their holders are
-	fresh  spans // was sure when it stopped, so short ago that nobody can have taken the place
-	lapsed spans // was sure once, but may have missed writes
-	pieces []*piece
+	own       spans         // this host is among the first R holders, by its view
+	sure      spans         // synchronised: own arcs, and former ones until their holders are
+	fresh     spans         // was sure when it stopped, so short ago that nobody can have taken the place
+	freshTill time.Duration // when that is no longer so; 0 before the first input
+	lapsed    spans         // was sure once, but may have missed writes
+	pieces    []*piece
 
 	groups  []group                // how many hosts had earned to answer for a part, this one included, when it did itself
 	claims  []claim                // hosts that asked since to synchronise, to answer too: in this order
@@ -77,6 +78,9 @@ func (a *arcs) init(cfg *Config) {
 		}
 	}
 }
+
+// ever is the positions that this host is sure of, or was.
+func (a *arcs) ever() spans { return a.sure.union(a.fresh).union(a.lapsed) }
 
 // setGroup notes the size of the group of some positions.
 func (a *arcs) setGroup(s spans, n int) {
@@ -327,26 +331,45 @@ func (r *Replica) earned(p *piece) bool {
 }
 
 // judgeSure lets a piece lapse when so many of its group have been away for so long that they may have gone on without
-// this host: it might be this host that is away. The others can at the earliest after Absence; this comes before.
+// this host: it might be this host that is away. The others can at the earliest after Absence; this comes before. That they are seen again ends
+// the danger only once this host has synchronised with enough of them.
 func (r *Replica) judgeSure(p *piece) {
-	away := 0
+	away, back := 0, 0
 	for _, h := range p.group {
 		if h != r.cfg.Self && !r.cfg.View.Alive(h) {
 			away++
 		}
+		if slices.ContainsFunc(p.seen, func(e evidence) bool { return e.host == h && e.counts && e.at > p.danger }) {
+			back++
+		}
 	}
-	if away < max(1, len(p.group)-r.cfg.Write+1) {
+	need := max(1, len(p.group)-r.cfg.Write+1)
+	switch {
+	case away >= need && p.danger == never:
+		p.danger = r.now
+	case away < need && p.danger != never && back >= need-1:
 		p.danger = never
+	case away < need && p.danger != never:
+		p.next = min(p.next, r.now)
+	}
+	if p.danger == never {
 		r.regroup(p)
 		return
 	}
-	p.danger = min(p.danger, r.now)
 	if r.now-p.danger < r.cfg.Absence/2 || r.cfg.Faults.NoHandOver {
 		return
 	}
 	r.arcs.sure = r.arcs.sure.minus(p.spans)
 	r.arcs.lapsed = r.arcs.lapsed.union(p.spans)
 	p.since, p.next, p.danger, p.seen = r.now, r.now, never, nil
+}
+
+// stale lets what was sure at the last stop lapse when this host could not confirm it in time.
+func (r *Replica) stale() {
+	if len(r.arcs.fresh) > 0 && r.now > r.arcs.freshTill {
+		r.arcs.lapsed = r.arcs.lapsed.union(r.arcs.fresh)
+		r.arcs.fresh = nil
+	}
 }
 
 // regroup makes the present holders the group once each of them has shown to be sure.
@@ -365,10 +388,17 @@ func (r *Replica) regroup(p *piece) {
 // saveArcs has the sure and the lapsed arcs stored when they have changed.
 func (r *Replica) saveArcs() {
 	var now []SureArc
-	for _, a := range r.arcs.sure.union(r.arcs.fresh).arcs() {
+	doubtful := r.arcs.lapsed.union(r.arcs.fresh)
+	for _, p := range r.arcs.pieces {
+		if p.danger != never && r.now-p.danger > r.cfg.Absence/6 {
+			doubtful = doubtful.union(p.spans.intersect(r.arcs.sure))
+		}
+	}
+	// A host that stops in danger, or again before it has confirmed what it was sure of, would count the time of its absence wrong.
+	for _, a := range r.arcs.sure.minus(doubtful).arcs() {
 		now = append(now, SureArc{Arc: a})
 	}
-	for _, a := range r.arcs.lapsed.arcs() {
+	for _, a := range doubtful.arcs() {
 		now = append(now, SureArc{Arc: a, Lapsed: true})
 	}
 	largest := 1

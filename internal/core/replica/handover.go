@@ -59,7 +59,7 @@ func (r *Replica) elsewhere() (pos ringwire.ID, any bool) {
 			pos, any = e.pos, true
 			return false
 		})
-		if sure := part.intersect(r.arcs.sure); len(sure) > 0 && (!any || sure[0].from.Compare(pos) < 0) {
+		if sure := part.intersect(r.arcs.ever()); len(sure) > 0 && (!any || sure[0].from.Compare(pos) < 0) {
 			pos, any = sure[0].from, true
 		}
 		if any {
@@ -131,7 +131,8 @@ func (r *Replica) handOver(pos ringwire.ID, hosts []ringwire.Ref) {
 func (r *Replica) handedOver(h *handed) {
 	r.sync.handed = slices.DeleteFunc(r.sync.handed, func(o *handed) bool { return o == h })
 	foreign := h.spans.minus(r.arcs.own)
-	mine := r.arcs.sure.intersect(foreign)
+	// What this host knows counts for who has to earn the arc, even when it only was sure once.
+	mine := r.arcs.ever().intersect(foreign)
 	if !h.all || len(mine) > 0 && !h.sure {
 		r.sync.walkAt = r.now + 4*r.cfg.Retry
 		return

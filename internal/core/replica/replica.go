@@ -76,6 +76,7 @@ func New(cfg Config) (*Replica, error) {
 	}
 	r.arcs.init(&r.cfg)
 	r.sync.init(&r.cfg)
+	r.arcs.stored = cfg.Arcs
 	return r, nil
 }
 
@@ -124,6 +125,9 @@ func (r *Replica) sure(pos ringwire.ID) bool { return !r.broken && r.arcs.sure.h
 func (r *Replica) advance(now time.Duration) {
 	if now > r.now {
 		r.now = now
+	}
+	if r.arcs.freshTill == 0 {
+		r.arcs.freshTill = max(1, r.now+r.cfg.Absence/2-r.cfg.Away)
 	}
 }
 

@@ -17,6 +17,7 @@ type syncs struct {
 	walkAt   time.Duration // when to look for records that belong elsewhere
 	next     time.Duration // when to look at the sessions again
 	turn     int           // the piece that the next session is for
+	givers   []giver       // at most maxGivers
 	bucket   rate.Bucket
 }
 
@@ -98,6 +99,8 @@ func (r *Replica) onTree(from ringwire.Host, m *ringwire.Data) {
 	others := r.arcs.before(s, from)
 	if m.Claim {
 		r.arcs.claimed(s, from)
+	} else {
+		r.sync.given(from, s)
 	}
 	a := &ringwire.Data{Kind: ringwire.DataNode, Op: m.Op, Sure: !r.broken && r.arcs.sure.covers(s), Group: uint8(min(others, 255))}
 	fresh := r.arcs.sure.union(r.arcs.fresh)
@@ -344,6 +347,7 @@ func (r *Replica) tickSessions() {
 
 // tickPieces starts the sessions that are due.
 func (r *Replica) tickPieces() {
+	r.stale()
 	for _, p := range r.arcs.pieces {
 		r.judge(p) // each, at each tick: that an arc lapses in time is a matter of safety
 	}
@@ -371,7 +375,34 @@ func (r *Replica) tickPieces() {
 				r.syncPiece(p, h.Host, true)
 			}
 		}
+		for _, g := range r.sync.givers {
+			if len(r.sync.sessions) < maxSessions && overlap(g.spans, p.spans) && r.cfg.View.Alive(g.host) && r.wanting(p, g.host) {
+				r.syncPiece(p, g.host, true)
+			}
+		}
 	}
+}
+
+// giver is a host that compared an arc with this one although it need not be among its holders: one that hands over.
+type giver struct {
+	host  ringwire.Host
+	spans spans
+}
+
+const maxGivers = 64
+
+// given notes that h may have something for s. When many hosts join at once, they push those who are sure of an arc out of sight of
+// those who must become it: so they ask who comes to them by itself.
+func (s *syncs) given(h ringwire.Host, arc spans) {
+	i := slices.IndexFunc(s.givers, func(g giver) bool { return g.host == h })
+	if i < 0 {
+		if len(s.givers) >= maxGivers {
+			s.givers = slices.Delete(s.givers, 0, 1)
+		}
+		s.givers = append(s.givers, giver{h, arc})
+		return
+	}
+	s.givers[i].spans = s.givers[i].spans.union(arc)
 }
 
 // anyHolder is another holder of p by chance.

@@ -1,0 +1,21 @@
+package history_test
+
+import "testing"
+
+// TestMutants holds the "Mutants (ack before sync, last-write-wins, lost hint, dropped tombstone, no hand-over) are each caught": the same
+// schedules as TestFaults, on an implementation that is broken in one place.
+func TestMutants(t *testing.T) {
+	for m := ackBeforeSync; m <= noHandOver; m++ {
+		t.Run(mutants[m], func(t *testing.T) {
+			const tries = 30
+			for seed := uint64(1); seed <= tries; seed++ {
+				bad, _, _ := schedule(options{seed: seed, hosts: 6, vnodes: 2, replicas: 3, write: 2, read: 2, loss: 0.02, dup: 0.02, late: 0.01, mutant: m})
+				if len(bad) > 0 {
+					t.Logf("caught by seed %d: %v", seed, bad[0])
+					return
+				}
+			}
+			t.Errorf("not caught by %d schedules", tries)
+		})
+	}
+}
