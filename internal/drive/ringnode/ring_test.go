@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ type live struct {
 // quick shortens the periods, so that tests need not wait for them.
 func quick(r *ring.Config, d *replica.Config) {
 	r.Stabilize, r.Probe, r.FixFingers, r.Remember = 200*time.Millisecond, 300*time.Millisecond, time.Second, 500*time.Millisecond
-	r.FirstTimeout = 300 * time.Millisecond
+	r.FirstTimeout, r.MinTimeout = 500*time.Millisecond, 400*time.Millisecond
 	d.SyncEvery = 500 * time.Millisecond
 }
 
@@ -170,3 +171,5 @@ func TestThreeNodes(t *testing.T) {
 	}
 	whole(t, nodes[1], 3)
 }
+
+func mustAddr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
