@@ -96,7 +96,7 @@ func (r *simRing) define(f *pflag.FlagSet) {
 	f.IntVar(&r.replicas, "replicas", 0, "a key is lost when so many nodes from its owner on failed (default: --successors)")
 	f.IntVar(&r.keys, "keys", 0, "keys to spread, for each node (default 1000, but 10 million in all)")
 	f.Var(&r.latency, "latency", "one way, on average; each pair of nodes has its own at 0.5 to 1.5 times it (default 25ms)")
-	f.Var(&r.warm, "warm", "virtual time before the lookups (default 2m with --churn)")
+	f.Var(&r.warm, "warm", "virtual time before the lookups (default 2m with --churn, 10s with --fail)")
 	f.Var(&r.window, "window", "virtual time in which lookups begin (default 10s; 1s with --fail, 2m with --churn)")
 	f.Uint64Var(&r.seed, "seed", 1, "of all chance: equal seeds give equal digests")
 	f.StringVar(&r.plot, "plot", "", "draw the distributions of hops and of keys a node into `FILE.svg|png`")

@@ -129,17 +129,18 @@ func (d *simRingDoc) text() string {
 	case !*d.InOrder:
 		line("order", "not everybody knows its neighbours at the end")
 	case d.Repaired != nil:
-		line("order", "everybody knew its neighbours again after %.1f s", *d.Repaired)
+		line("order", "everybody knew its neighbours again within %.1f s", *d.Repaired)
 	}
 	if d.Dropped > 0 {
 		line("caches", "%d dropped: news came faster than the budget allows", d.Dropped)
 	}
-	line("digest", "%s (%d events)", d.Digest, d.Events)
-	memory := "unknown"
+	line("digest", "%s (equal for equal runs)", d.Digest)
+	memory := ""
 	if d.Memory != nil {
-		memory = units.FormatSize(*d.Memory)
+		memory = ", peak memory " + units.FormatSize(*d.Memory)
 	}
-	line("run", "%.1f s for %.0f s of virtual time, peak memory %s", d.Wall, d.Virtual, memory)
+	line("took", "%s of real time for %s of virtual time and %d events%s", units.FormatDuration(seconds(d.Wall)), units.FormatDuration(seconds(d.Virtual)),
+		d.Events, memory)
 	return b.String()
 }
 

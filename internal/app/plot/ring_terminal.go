@@ -43,7 +43,7 @@ func (r Ring) Terminal(width, height int) string {
 		x, y := g.at(n.At, 1)
 		t.label(x, y, n.Role.around(n.Label), 0.5)
 	}
-	text := t.String()
+	text := strings.TrimLeft(strings.TrimRight(t.String(), "\n"), "\n") + "\n"
 	if r.Title != "" {
 		text = r.Title + "\n" + text
 	}

@@ -46,7 +46,7 @@ type Config struct {
 
 	KeysPerNode int           // to be spread over the hosts; 0 = 1000, but 10 million in all at most
 	Latency     time.Duration // mean one way between two hosts, each pair has its own at 0.5 to 1.5 times it; 0 = 25 ms
-	Warm        time.Duration // from the start, or the end of joins, to the first lookup; 0 = 2 min with churn, else none
+	Warm        time.Duration // from the start, or the end of joins, to the first lookup; 0 = 2 min with churn, 10 s before failures, else none
 	Window      time.Duration // in which lookups begin; 0 = 1 s after failures, 2 min with churn, else 10 s, or 2 s in rings of a million
 
 	// Progress is told now and then how far a phase is. May be nil.
@@ -117,6 +117,7 @@ func (c *Config) setDefaults() {
 		during(&c.Warm, 2*time.Minute)
 		during(&c.Window, 2*time.Minute)
 	case c.Fail > 0:
+		during(&c.Warm, 10*time.Second) // nodes have measured their neighbours
 		during(&c.Window, time.Second)
 	default:
 		during(&c.Window, max(2*time.Second, min(10*time.Second, time.Duration(2_000_000/c.Nodes)*time.Second)))

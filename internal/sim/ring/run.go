@@ -30,11 +30,11 @@ type Result struct {
 	Timeouts uint64    // questions of lookups that a failed host left unanswered
 	Keys     Keys
 
-	Maintenance      float64 // messages a host sends in a second, other than for users' lookups
-	Violations       int     // of the global invariant (core/ring's CheckRing) at its checks
-	AssumptionBroken uint64  // hosts that were thought dead and were not, and moments without a living successor
-	Repaired         time.Duration
-	IsRepaired       bool // the ring was in order at the end
+	Maintenance      float64       // messages a host sends in a second, other than for users' lookups
+	Violations       int           // of the global invariant (core/ring's CheckRing) at its checks
+	AssumptionBroken uint64        // hosts that were thought dead and were not, and moments without a living successor
+	Repaired         time.Duration // from the failures until every member knew its neighbours, within a second, and no lookup was under way
+	IsRepaired       bool          // the ring was in order at the end
 	CachesDropped    uint64
 	Came, Went       int // hosts, by churn
 
@@ -72,6 +72,7 @@ type run struct {
 	elapsed []time.Duration
 	digest  hash.Hash64
 	agenda  agenda
+	failed  int64 // when failures struck
 	checked int64 // when the invariant was last looked at during churn
 	result  Result
 	phase   Progress
@@ -212,7 +213,7 @@ func (r *run) buildByJoins() error {
 			return err
 		}
 	}
-	if _, err := r.settle("settling"); err != nil {
+	if err := r.settle("settling"); err != nil {
 		return err
 	}
 	// Each host looks up one finger in 10 s, and has about log2 N different ones.
@@ -238,20 +239,19 @@ func (r *run) comeIn() error {
 	return err
 }
 
-// settle waits until every member knows its neighbours rightly, and tells how long that took.
-func (r *run) settle(phase string) (time.Duration, error) {
-	begin := r.net.now
-	for end := begin + settleTime.Microseconds(); ; {
+// settle waits until every member knows its neighbours rightly. It looks once a second.
+func (r *run) settle(phase string) error {
+	for end := r.net.now + settleTime.Microseconds(); ; {
 		if len(r.members) >= r.livingHosts() && r.inOrder() {
 			r.result.IsRepaired = true
-			return time.Duration(r.net.now-begin) * time.Microsecond, nil
+			return nil
 		}
 		if r.net.now >= end {
 			r.result.IsRepaired = false
-			return 0, nil
+			return nil
 		}
 		if err := r.advance(r.net.now+time.Second.Microseconds(), phase, 0, 0); err != nil {
-			return 0, err
+			return err
 		}
 	}
 }
@@ -310,6 +310,7 @@ func (r *run) failures() error {
 	for _, h := range hosts[:int(math.Round(r.cfg.Fail*float64(len(hosts))))] {
 		r.kill(h)
 	}
+	r.failed = r.net.now
 	r.checkAssumption()
 	return nil
 }
@@ -432,11 +433,10 @@ func (r *run) repair() (err error) {
 	}
 	r.forgetDead()
 	if r.cfg.Fail > 0 {
-		begin := r.net.now - r.cfg.Window.Microseconds()
-		if _, err = r.settle("repairing"); err != nil {
+		if err = r.settle("repairing"); err != nil {
 			return err
 		}
-		r.result.Repaired = time.Duration(r.net.now-begin) * time.Microsecond
+		r.result.Repaired = time.Duration(r.net.now-r.failed) * time.Microsecond
 	} else {
 		r.result.IsRepaired = r.inOrder()
 	}
