@@ -46,6 +46,7 @@ type piece struct {
 	next    time.Duration  // when to synchronise again
 	seen    []evidence
 	group   []ringwire.Host // those that were last known to be sure of it, this host included
+	ready   bool            // has earned to be sure, and waits for former holders to step down
 	danger  time.Duration   // since when so many of group are away that they may go on without this host; never
 }
 
@@ -53,7 +54,7 @@ type piece struct {
 type evidence struct {
 	host         ringwire.Host
 	sure, lapsed bool
-	counts       bool // sure, or was when it stopped a moment ago
+	counts       bool // sure, ready to be, or was when it stopped a moment ago
 	others       int  // the group that it knows, without this host
 	at, retry    time.Duration
 }
@@ -269,9 +270,10 @@ func (r *Replica) judge(p *piece) {
 		r.judgeSure(p)
 		return
 	}
-	if !r.earned(p) {
+	if p.ready = r.earned(p); !p.ready || r.blocked(p) {
 		return
 	}
+	p.ready = false
 	p.group = []ringwire.Host{r.cfg.Self}
 	others := 0
 	for _, e := range p.seen {
@@ -328,6 +330,26 @@ func (r *Replica) earned(p *piece) bool {
 		return true
 	}
 	return false
+}
+
+// blocked reports whether a former holder still answers for p, or may: more than R that do could form two quorums that don't meet. It steps down when
+// it finds all R ready. One that is away lapses before long unless it is with others that this host would have needed.
+func (r *Replica) blocked(p *piece) bool {
+	for _, h := range p.holders[min(len(p.holders), r.cfg.Replicas):] {
+		i := slices.IndexFunc(p.seen, func(e evidence) bool { return e.host == h.Host })
+		if i >= 0 && p.seen[i].counts && r.now-p.since < r.waitFormer() {
+			return true
+		}
+	}
+	return false
+}
+
+// waitFormer is for how long a holder that is ready waits for former holders to step down.
+func (r *Replica) waitFormer() time.Duration {
+	if r.cfg.GiveUp < 0 {
+		return never
+	}
+	return r.cfg.GiveUp
 }
 
 // judgeSure lets a piece lapse when so many of its group have been away for so long that they may have gone on without

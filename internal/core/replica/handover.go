@@ -15,7 +15,7 @@ type handed struct {
 	seq   uint64
 	left  int  // sessions under way
 	all   bool // every one so far succeeded
-	sure  bool // and found the holder sure
+	sure  bool // and found the holder sure, or ready to be
 }
 
 const maxHanded = 2 // hand-overs at once
@@ -119,7 +119,7 @@ func (r *Replica) handOver(pos ringwire.ID, hosts []ringwire.Ref) {
 		s = r.startSession(to.Host, h.arc, true, false, func(ok bool) {
 			h.left--
 			h.all = h.all && ok
-			h.sure = h.sure && ok && s.root.Sure
+			h.sure = h.sure && ok && (s.root.Sure || s.root.Same)
 			if h.left == 0 {
 				r.handedOver(h)
 			}

@@ -60,7 +60,7 @@ func (r *Replica) afford(from ringwire.Host, size int64) bool {
 	b := r.budget[from]
 	if b == nil {
 		b = new(rate.Bucket)
-		b.Set(r.now, r.cfg.HostRate)
+		b.Set(r.now-time.Second, r.cfg.HostRate) // full
 		r.budget[from] = b
 	}
 	return b.Take(r.now, size)

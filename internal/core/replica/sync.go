@@ -106,6 +106,7 @@ func (r *Replica) onTree(from ringwire.Host, m *ringwire.Data) {
 	fresh := r.arcs.sure.union(r.arcs.fresh)
 	a.Fresh = !a.Sure && !r.broken && fresh.covers(s)
 	a.Lapsed = !a.Sure && !r.broken && fresh.union(r.arcs.lapsed).covers(s)
+	a.Same = slices.ContainsFunc(r.arcs.pieces, func(p *piece) bool { return p.ready && p.spans.covers(s) })
 	a.Sums, a.Items = r.below(m.Prefix, s, m.Key)
 	r.send(from, a)
 }
@@ -430,9 +431,9 @@ func (r *Replica) syncPiece(p *piece, h ringwire.Host, claim bool) {
 	s = r.startSession(h, arc, false, claim, func(ok bool) {
 		e := evidence{host: h, at: -never, retry: r.now + r.jitter(4*r.cfg.Retry)}
 		if ok {
-			e.sure, e.counts, e.others, e.at = s.root.Sure, s.root.Sure || s.root.Fresh, int(s.root.Group), r.now
+			e.sure, e.counts, e.others, e.at = s.root.Sure, s.root.Sure || s.root.Fresh || s.root.Same, int(s.root.Group), r.now
 			e.lapsed = s.root.Lapsed
-			if e.sure {
+			if former := !slices.ContainsFunc(p.holders[:min(len(p.holders), r.cfg.Replicas)], func(x ringwire.Ref) bool { return x.Host == h }); e.sure && !former {
 				e.retry = r.now + evidenceLife/2
 			}
 		}

@@ -22,6 +22,9 @@ func TestFaultFree(t *testing.T) {
 		if counts[history.Unknown] > 0 {
 			t.Errorf("seed %d: %d of %d operations failed without a fault", seed, counts[history.Unknown], len(ops))
 		}
+		if len(ops) < 300 {
+			t.Errorf("seed %d: %d operations prove little", seed, len(ops))
+		}
 		if err := history.Linearizable(ops, 20*time.Second); err != nil {
 			t.Errorf("seed %d: %v", seed, err)
 		}
