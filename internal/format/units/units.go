@@ -21,7 +21,7 @@ var prefixes = map[string]int64{
 const sizeHelp = "want a number of bytes, or one with a unit like 10MB, 10MiB or 10Mbit"
 
 // ParseSize reads an amount of data: "4096", "10MB", "1.5 GiB", "10Mbit". A bare number is bytes; kB, MB, GB are powers of
-// 1000 and KiB, MiB, GiB powers of 1024. A part of a byte is dropped. The result is in bytes.
+// 1000 and KiB, MiB, GiB powers of 1024. The part of a byte that 0.3333kB may leave over is dropped, but 1.5 and 1.5B are refused. The result is in bytes.
 func ParseSize(s string) (int64, error) {
 	text := strings.TrimSpace(s)
 	end := strings.IndexFunc(text, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
@@ -37,6 +37,9 @@ func ParseSize(s string) (int64, error) {
 		return 0, fmt.Errorf("%q is not a size: %w", s, err)
 	}
 	number.Mul(number, scale)
+	if !number.IsInt() && scale.Cmp(big.NewRat(1, 1)) <= 0 { // 1.5, 1.5B: no rounding of a greater amount, as in 0.3333GB, but a mistake
+		return 0, fmt.Errorf("%q is not a size: it is no whole number of bytes; %s", s, sizeHelp)
+	}
 	bytes := new(big.Int).Quo(number.Num(), number.Denom())
 	if !bytes.IsInt64() {
 		return 0, fmt.Errorf("%q is too large: at most %d bytes", s, int64(math.MaxInt64))
@@ -119,12 +122,13 @@ func FormatRate(bps int64) string { return FormatSize(bps) + "/s" }
 
 // FormatDuration prints a time for people: "0.42 s", "12.3 s", "4m05s", "3h12m".
 func FormatDuration(d time.Duration) string {
+	// Compared after rounding: 59m59.7s is "1h00m", not "60m00s".
 	switch {
-	case d < 10*time.Second:
+	case d.Round(10*time.Millisecond) < 10*time.Second:
 		return strconv.FormatFloat(d.Seconds(), 'f', 2, 64) + " s"
-	case d < time.Minute:
+	case d.Round(100*time.Millisecond) < time.Minute:
 		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
-	case d < time.Hour:
+	case d.Round(time.Second) < time.Hour:
 		d = d.Round(time.Second)
 		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
 	}

@@ -11,7 +11,7 @@ func TestParseSize(t *testing.T) {
 	for text, want := range map[string]int64{
 		"0": 0, "4096": 4096, "10MB": 10_000_000, "10M": 10_000_000, "10MiB": 10 << 20, "10Mi": 10 << 20,
 		"10Mbit": 1_250_000, "10Gbit": 1_250_000_000, "1 kB": 1000, "1KB": 1000, "1KiB": 1024, "1.5GB": 1_500_000_000,
-		"7B": 7, "1Kibit": 128, "0.1B": 0, "9223372036854775807": 1<<63 - 1, " 2TiB ": 2 << 40,
+		"7B": 7, "1Kibit": 128, "0.3333kB": 333, "16bit": 2, "2.0": 2, "9223372036854775807": 1<<63 - 1, " 2TiB ": 2 << 40,
 	} {
 		if got, err := ParseSize(text); got != want || err != nil {
 			t.Errorf("ParseSize(%q) = %d, %v; want %d", text, got, err, want)
@@ -20,7 +20,7 @@ func TestParseSize(t *testing.T) {
 	for text, tells := range map[string]string{
 		"": "not a size", "MB": "not a size", "-1": "not a size", "10mb": "ambiguous", "10Mb": "ambiguous", "10b": "ambiguous",
 		"1e6": "unknown unit", "10MB/s": "unknown unit", "1.2.3": "not a size", "9223372036854775808": "too large",
-		"99999999PiB": "too large", "٣MB": "not a size", ".5MB": "not a size",
+		"99999999PiB": "too large", "٣MB": "not a size", "1.5": "no whole number of bytes", "0.1B": "no whole number of bytes", "1bit": "no whole number of bytes", ".5MB": "not a size",
 	} {
 		if got, err := ParseSize(text); err == nil || !strings.Contains(err.Error(), tells) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("ParseSize(%q) = %d, %v; want a line with %q", text, got, err, tells)
@@ -64,6 +64,7 @@ func TestFormat(t *testing.T) {
 	}
 	for d, want := range map[time.Duration]string{
 		420 * time.Millisecond: "0.42 s", 12300 * time.Millisecond: "12.3 s", 245 * time.Second: "4m05s", 192 * time.Minute: "3h12m",
+		time.Hour - 300*time.Millisecond: "1h00m", 9996 * time.Millisecond: "10.0 s", time.Minute - 20*time.Millisecond: "1m00s", time.Hour - time.Second: "59m59s",
 	} {
 		if got := FormatDuration(d); got != want {
 			t.Errorf("FormatDuration(%v) = %q, want %q", d, got, want)
