@@ -40,6 +40,8 @@ type invocation struct {
 	mu     sync.Mutex
 	status func() string // what USR1 prints; set by commands that run long
 
+	help watchedWriter // stdout for cobra, which looks at no error when it prints help
+
 	completed completions // peers that told the embedded tracker that they are complete
 }
 
@@ -65,6 +67,9 @@ func Run(ctx context.Context, stdio Stdio) int {
 	root.SetArgs(slices.Clone(stdio.Args))
 	cmd, err := root.ExecuteContextC(ctx)
 	inv.events.stream = cmd != nil && cmd.Annotations[longRunning] != "" // flags may be wrong before prepare ran
+	if err == nil && inv.help.err != nil {
+		err = failOutput("writing to", inv.help.err)
+	}
 	code, failure := inv.outcome(ctx, err)
 	if failure != nil {
 		inv.complain(failure)
@@ -103,10 +108,11 @@ Settings: a flag, else the environment (EDDY_LOG_FORMAT, EDDY_GET_LIMIT_UP), els
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetIn(inv.In)
-	root.SetOut(inv.Out)
+	inv.help.to = inv.Out
+	root.SetOut(&inv.help)
 	root.SetErr(inv.Err)
 	inv.global.define(root.PersistentFlags())
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return asUsage(cmd, err) })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return asUsage(cmd, plainNumbers(err)) })
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return inv.prepare(cmd) }
 	for _, command := range []func(*invocation) *cobra.Command{
 		newShare, newGet, newSeed, newCreate, newShow, newEdit, newVerify, newTracker, newPlan, newSim, newRing, newLab, newUpper, newVersion, newCompletion,
@@ -204,11 +210,17 @@ func (inv *invocation) outcome(ctx context.Context, err error) (code int, failur
 	case err == nil:
 		return exitOK, nil
 	case errors.As(context.Cause(ctx), &ended) && errors.Is(err, context.Canceled):
+		if errors.As(err, &failure) && failure.Code == ended.code() {
+			return failure.Code, failure // the command says itself how far it was
+		}
 		return ended.code(), nil
 	case errors.As(err, &silent):
 		return int(silent), nil
 	case !errors.As(err, &failure):
 		failure = fail("running eddy", "", err)
+	}
+	if !inv.events.stream && quietly(failure) {
+		return exitPipe, nil
 	}
 	return failure.Code, failure
 }

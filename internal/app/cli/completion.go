@@ -12,18 +12,23 @@ func newCompletion(inv *invocation) *cobra.Command {
 		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
 		Args:      cobra.MatchAll(wantArgs("bash|zsh|fish|powershell"), cobra.OnlyValidArgs),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			root := cmd.Root()
+			root, err := cmd.Root(), error(nil)
 			switch args[0] {
 			case "bash":
-				return root.GenBashCompletionV2(inv.Out, true)
+				err = root.GenBashCompletionV2(inv.Out, true)
 			case "zsh":
-				return root.GenZshCompletion(inv.Out)
+				err = root.GenZshCompletion(inv.Out)
 			case "fish":
-				return root.GenFishCompletion(inv.Out, true)
+				err = root.GenFishCompletion(inv.Out, true)
+			default:
+				err = root.GenPowerShellCompletionWithDesc(inv.Out)
 			}
-			return root.GenPowerShellCompletionWithDesc(inv.Out)
+			if err != nil {
+				return failOutput("writing the script to", err)
+			}
+			return nil
 		},
 	}
-	setHelp(cmd, "Print a script that makes the shell complete eddy's commands, flags and arguments.", exitOK, exitUsage)
+	setHelp(cmd, "Print a script that makes the shell complete eddy's commands, flags and arguments.", exitOK, exitFailed, exitUsage, exitDisk)
 	return cmd
 }

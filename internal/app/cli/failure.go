@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -29,6 +30,7 @@ const (
 	exitDisk        = 9
 	exitConflict    = 10
 	exitInterrupted = 130
+	exitPipe        = 141
 	exitTerminated  = 143
 )
 
@@ -45,6 +47,7 @@ var codeMeanings = map[int]string{
 	exitDisk:        "disk: full, read-only or failing",
 	exitConflict:    "conflict: something else is there already",
 	exitInterrupted: "ended by SIGINT (Ctrl-C)",
+	exitPipe:        "the reader of the output went away, as head -1 does",
 	exitTerminated:  "ended by SIGTERM",
 }
 
@@ -75,9 +78,15 @@ func (f *Failure) Error() string {
 // Unwrap returns the cause.
 func (f *Failure) Unwrap() error { return f.Cause }
 
+// maxLine is how many bytes of a message are shown: some quote what they could not read.
+const maxLine = 2000
+
 // oneLine joins the lines of s and drops control characters: a remote text must neither break the one-line rule nor drive the
-// terminal.
+// terminal. Of a long one it keeps the beginning.
 func oneLine(s string) string {
+	if len(s) > maxLine {
+		s = strings.ToValidUTF8(s[:maxLine], "") + "..."
+	}
 	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' || r == '\t' }), " ")
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
@@ -107,6 +116,24 @@ func failOutput(what string, err error) *Failure {
 	}
 	f.Hint = ""
 	return f
+}
+
+// quietly reports whether a failure is that the reader of stdout went away. One-shot commands then end as all tools do that SIGPIPE ends:
+// without a word, and with the code that a shell gives them.
+func quietly(f *Failure) bool { return f.Target == "stdout" && errors.Is(f, syscall.EPIPE) }
+
+// watchedWriter passes on what is written, and keeps the first error for those who look at none.
+type watchedWriter struct {
+	to  io.Writer
+	err error
+}
+
+func (w *watchedWriter) Write(p []byte) (int, error) {
+	n, err := w.to.Write(p)
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
 }
 
 // bare drops the path from an *fs.PathError about target, which the line names already.
@@ -161,6 +188,7 @@ var kinds = []kind{
 	{is(syscall.EIO), exitDisk, "the disk reports a fault; look at the system log"},
 	{is(syscall.EADDRINUSE), exitConflict, "another program listens there; choose another port, or port 0 for any"},
 	{is(syscall.EADDRNOTAVAIL), exitUsage, "this machine has no such address"},
+	{is(syscall.EISDIR), exitUsage, "want a file"},
 	{is(fs.ErrNotExist), exitNotFound, ""},
 	{is(fs.ErrPermission), exitFailed, "check the permissions of the path and its directories"},
 	{isTimeout, exitTimeout, ""},

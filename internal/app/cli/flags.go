@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -69,6 +71,25 @@ func (c choice) Type() string   { return strings.Join(c.allowed, "|") }
 func choiceVar(f *pflag.FlagSet, value *string, name, usage string, allowed ...string) {
 	*value = allowed[0]
 	f.Var(choice{value, allowed}, name, usage)
+}
+
+// plainNumbers says in plain words what is wrong with a number, where the error of a flag is in those of package strconv.
+func plainNumbers(err error) error {
+	var number *strconv.NumError
+	var value *pflag.InvalidValueError
+	if !errors.As(err, &number) || !errors.As(err, &value) {
+		return err
+	}
+	want := "want a whole number"
+	switch {
+	case number.Func == "ParseBool":
+		want = "want true or false"
+	case errors.Is(number.Err, strconv.ErrRange):
+		want = "the number is too large"
+	case number.Func == "ParseUint":
+		want += ", 0 or more"
+	}
+	return fmt.Errorf("--%s %.40s: %s", value.GetFlag().Name, value.GetValue(), want)
 }
 
 // list is a flag value that may be given several times, and takes one value each time: URLs may hold commas.

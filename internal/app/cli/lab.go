@@ -36,6 +36,8 @@ type labCommand struct {
 	arch             string
 	plot, keep       string
 
+	given func(flag string) bool // the flag was set, to its default even
+
 	mu    sync.Mutex // guards what follows: the progress is looked at from another goroutine
 	step  lab.Step   // that goes on
 	since time.Time
@@ -49,7 +51,10 @@ func newLab(inv *invocation) *cobra.Command {
 		Example: `  eddy lab --peers 1,5,10,20,35 --size 64MB --server 8MB --up 800kB --plot lab.svg
   eddy lab --peers 10 --client libtorrent --json`,
 		Args: wantArgs(""),
-		RunE: func(cmd *cobra.Command, _ []string) error { return l.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l.given = cmd.Flags().Changed
+			return l.run(cmd.Context())
+		},
 	}
 	f := cmd.Flags()
 	f.Var(&l.peers, "peers", "how many receivers, `COUNTS`: "+countsGrammar)
@@ -121,8 +126,16 @@ func (l *labCommand) check() error {
 	case l.repeat < 1:
 		return usageError("--repeat must be at least 1")
 	}
-	if err := checkPlot(l.plot); err != nil {
+	if err := checkPlot(l.given("plot"), l.plot); err != nil {
 		return err
+	}
+	if l.given("keep") {
+		if l.keep == "" {
+			return usageError("--keep: want a directory")
+		}
+		if err := checkDirectory("--keep", l.keep); err != nil {
+			return err
+		}
 	}
 	return l.createFlags.check()
 }
@@ -151,15 +164,7 @@ func (l *labCommand) run(ctx context.Context) error {
 	if err != nil {
 		return l.failure(ctx, err)
 	}
-	if l.plot != "" {
-		if err := plot.Save(l.plot, lab.Figure(result)); err != nil {
-			return fail("drawing", l.plot, err)
-		}
-	}
-	if l.inv.events.on {
-		return l.inv.events.document(result)
-	}
-	return l.print(result)
+	return l.inv.show(l.plot, []plot.Panel{lab.Figure(result)}, result, func() string { return labTable(result) })
 }
 
 // thisProgram is a path to the program that runs: the very file, even where another was built at its place meanwhile.
@@ -175,7 +180,13 @@ func thisProgram() (string, error) {
 // failure tells why nothing was measured.
 func (l *labCommand) failure(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return err
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		at := ""
+		if step := about(l.step); step != "" {
+			at = "at " + step
+		}
+		return interruption(ctx, "measuring", "", at)
 	}
 	f := fail("measuring", "", err)
 	var missing *lab.MissingError
@@ -247,9 +258,10 @@ func about(s lab.Step) string {
 // labArchs is how people call the architectures.
 var labArchs = map[lab.Arch]string{lab.ClientServer: "client-server", lab.P2P: "peer-to-peer"}
 
-// print writes the table for people.
-func (l *labCommand) print(r *lab.Result) error {
-	w := tabwriter.NewWriter(l.inv.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
+// labTable is the result for people.
+func labTable(r *lab.Result) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "receivers\tarchitecture\tminimum\tlimited by\tsimulated\tmeasured\tratio\t")
 	for _, row := range r.Rows {
 		simulated := "-"
@@ -259,19 +271,14 @@ func (l *labCommand) print(r *lab.Result) error {
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%.3f\t\n", row.Peers, labArchs[row.Arch],
 			formatSeconds(row.Bound), row.Limit, simulated, formatSeconds(row.Measured), row.Ratio)
 	}
-	if err := w.Flush(); err != nil {
-		return failOutput("writing the result to", err)
-	}
+	_ = w.Flush() // into memory
 	shaped := "network namespaces with shaped links"
 	if r.Shaping == lab.Internal {
 		shaped = "every process limits itself"
 	}
-	_, err := fmt.Fprintf(l.inv.Out, "%s; %s, pieces of %s; server %s, receivers %s measured; %s\n", r.Client, units.FormatSize(r.Size),
+	fmt.Fprintf(&b, "%s; %s, pieces of %s; server %s, receivers %s measured; %s\n", r.Client, units.FormatSize(r.Size),
 		units.FormatSize(r.PieceLength), units.FormatRate(int64(r.Server.Least)), units.FormatRate(int64(r.Up.Least)), shaped)
-	if err != nil {
-		return failOutput("writing the result to", err)
-	}
-	return nil
+	return b.String()
 }
 
 func formatSeconds(s float64) string {

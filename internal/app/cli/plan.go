@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"math"
 	"os"
@@ -43,7 +44,7 @@ func newPlan(inv *invocation) *cobra.Command {
 		Args: wantArgs(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p.given = func(flag string) bool { return cmd.Flags().Changed(flag) }
-			return p.run()
+			return p.run(cmd.Context())
 		},
 	}
 	f := cmd.Flags()
@@ -71,42 +72,42 @@ together); of equal ones the first. Peers that differ come from a CSV file with 
 column count, if there is one, says how many are alike. Figures then show the first n peers of the file.
 
 --piece-size adds a column: peers pass on only whole pieces, and each copy of a piece comes from one sender. The schedule is Kumar and Ross's.`,
-		exitOK, exitFailed, exitUsage, exitNotFound, exitDisk)
+		exitOK, exitFailed, exitUsage, exitNotFound, exitDisk, exitInterrupted, exitTerminated)
 	explainCode(cmd, exitFailed, "the result or the figure could not be written, or the CSV file not be read")
 	explainCode(cmd, exitNotFound, "there is no such CSV file, or no such directory for --plot")
 	return cmd
 }
 
-func (p *plan) run() error {
+func (p *plan) run(ctx context.Context) error {
 	if err := p.check(); err != nil {
 		return err
 	}
-	q, err := p.question()
+	q, err := p.question(ctx)
 	if err != nil {
 		return err
 	}
 	answer := q.answer()
+	var figure []plot.Panel
 	if p.plot != "" {
-		if err := plot.Save(p.plot, q.chart()); err != nil {
-			return fail("drawing the figure", p.plot, err)
-		}
+		figure = append(figure, q.chart())
+	}
+	err = p.inv.show(p.plot, figure, answer, func() string { return p.text(q, answer) })
+	if err == nil && p.plot != "" {
 		p.inv.say("drew " + p.plot)
 	}
-	if p.inv.global.json {
-		return p.inv.events.document(answer)
-	}
-	text := answer.table()
+	return err
+}
+
+// text is the answer as it was asked for.
+func (p *plan) text(q *planQuestion, answer *planAnswer) string {
 	switch {
 	case p.csv:
-		text = answer.csv()
+		return answer.csv()
 	case p.term:
 		columns, lines := p.screen()
-		text += "\n" + q.chart().Terminal(columns, lines)
+		return answer.table() + "\n" + q.chart().Terminal(columns, lines)
 	}
-	if _, err := p.inv.Out.Write([]byte(text)); err != nil {
-		return failOutput("writing the result to", err)
-	}
-	return nil
+	return answer.table()
 }
 
 // check refuses flags that make no sense, before any file is read.
@@ -126,13 +127,7 @@ func (p *plan) check() error {
 	case p.inv.global.json && (p.csv || p.term):
 		return usageError("--json, --csv and --term all want stdout; give one of them")
 	}
-	if p.plot == "" {
-		return nil
-	}
-	if err := plot.CheckPath(p.plot); err != nil {
-		return &Failure{What: "setting --plot", Target: p.plot, Cause: err, Code: exitUsage}
-	}
-	return nil
+	return checkPlot(p.given("plot"), p.plot)
 }
 
 // missing names all flags at once that nothing could stand in for.
@@ -159,16 +154,19 @@ func (p *plan) missing() error {
 }
 
 // question makes of the flags what is asked, reading the CSV file if there is one.
-func (p *plan) question() (*planQuestion, error) {
+func (p *plan) question(ctx context.Context) (*planQuestion, error) {
 	q := &planQuestion{
 		size: float64(p.size), server: float64(p.server), piece: float64(p.pieceSize),
 		deadline: time.Duration(p.deadline).Seconds(), schedule: p.schedule,
 	}
 	if !countsLike(p.peers) {
+		if err := checkCounts(p.peers); err != nil {
+			return nil, err
+		}
 		if p.given("up") || p.given("down") {
 			return nil, usageError("--up and --down are in the CSV file %s; give either those or the file", p.peers)
 		}
-		classes, err := p.inv.readPlanFile(p.peers)
+		classes, err := p.inv.readPlanFile(ctx, p.peers)
 		if err != nil {
 			return nil, err
 		}

@@ -49,9 +49,12 @@ type planRowDeadline struct {
 	ClientServerBPS *float64      `json:"client_server_server_bps"` // of the server, alone
 	ServerBPS       *float64      `json:"p2p_server_bps"`           // of the server, the peers as they are
 	ServerBlocked   *theory.Limit `json:"server_blocked"`
-	UpBPS           *float64      `json:"p2p_up_bps"` // of each peer, the server as it is; null also where the peers differ
-	UpBlocked       *theory.Limit `json:"up_blocked"`
+	UpBPS           *float64      `json:"p2p_up_bps"` // of each peer, the server as it is
+	UpBlocked       *theory.Limit `json:"up_blocked"` // "unlike" where the peers differ
 }
+
+// limitUnlike stands where one upload for each peer is no answer, because the peers upload differently.
+const limitUnlike theory.Limit = "unlike"
 
 // planDeadline is how many equal peers meet the deadline; null = any number (blocked is null), or the peers differ.
 type planDeadline struct {
@@ -161,6 +164,8 @@ func (q *planQuestion) ratesFor(n int) *planRowDeadline {
 		d.ClientServerBPS, d.ServerBPS = &alone.Value, &shared.Value
 	}
 	if q.equal == nil {
+		unlike := limitUnlike
+		d.UpBlocked = &unlike
 		return d
 	}
 	c := *q.equal

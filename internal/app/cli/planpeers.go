@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ const (
 	maxPlanPeers = 1_000_000_000 // peers in all: times and sums stay exact to many digits
 	maxPlanLines = 100_000       // lines of a CSV file
 	maxPlanBytes = 16 << 20      // bytes of it
+	maxPlanLine  = 4 << 10       // bytes of a line
 )
 
 // countsPattern matches a number, a list that begins with one, and what begins or ends with a range.
@@ -37,7 +39,7 @@ var planColumns = map[string]bool{"up": true, "down": false, "count": false}
 // readPlanCSV reads peers: a header, then a line a peer (or count of equal peers) with rates as flags take them. A blank down, or 0,
 // is no limit. Lines that start with # and blank lines are skipped. Errors name the line.
 func readPlanCSV(in io.Reader) ([]theory.Class, error) {
-	bounded := &io.LimitedReader{R: in, N: maxPlanBytes + 1}
+	bounded := &io.LimitedReader{R: &lineLimit{in: in, most: maxPlanLine}, N: maxPlanBytes + 1}
 	r := csv.NewReader(bounded)
 	r.Comment, r.TrimLeadingSpace, r.ReuseRecord = '#', true, true
 	header, err := r.Read()
@@ -90,7 +92,7 @@ func planHeader(header []string) (map[string]int, error) {
 		_, twice := at[name]
 		switch {
 		case !known:
-			return nil, fmt.Errorf("line 1: unknown column %q: want the header up,down (count is allowed too)", name)
+			return nil, fmt.Errorf("line 1: unknown column %.40q: want the header up,down (count is allowed too)", name)
 		case twice:
 			return nil, fmt.Errorf("line 1: column %q stands there twice", name)
 		}
@@ -114,7 +116,7 @@ func planClass(record []string, at map[string]int) (theory.Class, error) {
 	if text := cell("count"); text != "" {
 		n, err := strconv.ParseUint(text, 10, 63)
 		if err != nil || n > maxPlanPeers {
-			return c, fmt.Errorf("count %q is not a number from 0 to %d", text, maxPlanPeers)
+			return c, fmt.Errorf("count %.40q is not a number from 0 to %d", text, maxPlanPeers)
 		}
 		c.Peers = int(n)
 	}
@@ -149,24 +151,48 @@ func csvError(err error) error {
 }
 
 // readPlanFile reads the CSV file at path, or stdin for "-".
-func (inv *invocation) readPlanFile(path string) ([]theory.Class, error) {
-	in := inv.In
-	if path != "-" {
+func (inv *invocation) readPlanFile(ctx context.Context, path string) ([]theory.Class, error) {
+	const reading = "reading the peers of"
+	classes, err := obeying(ctx, func() ([]theory.Class, error) {
+		if path == "-" {
+			return readPlanCSV(inv.In)
+		}
 		f, err := os.Open(path)
 		if err != nil {
-			failure := fail("reading the peers of", path, err)
-			failure.Hint = "--peers takes " + countsGrammar + "; or a CSV file with the columns up,down"
-			return nil, failure
+			return nil, &unopened{err}
 		}
 		defer f.Close()
-		in = f
+		return readPlanCSV(f)
+	})
+	var missing *unopened
+	switch {
+	case err == nil:
+		return classes, nil
+	case ctx.Err() != nil:
+		return nil, interruption(ctx, reading, path, "")
+	case errors.As(err, &missing):
+		failure := fail(reading, path, missing.error)
+		failure.Hint = "--peers takes " + countsGrammar + "; or a CSV file with the columns up,down"
+		return nil, failure
 	}
-	classes, err := readPlanCSV(in)
-	if err != nil {
-		return nil, &Failure{What: "reading the peers of", Target: path, Cause: bare(err, path), Code: exitUsage}
-	}
-	return classes, nil
+	return nil, &Failure{What: reading, Target: path, Cause: bare(err, path), Code: exitUsage}
 }
+
+// checkCounts refuses what is neither a file nor a number of peers, but may be meant as one.
+func checkCounts(peers string) error {
+	if _, err := os.Stat(peers); err == nil || !almostNumber.MatchString(peers) {
+		return nil
+	}
+	return &Failure{What: "setting --peers", Target: peers, Cause: errors.New("neither a number of peers nor a file: want " + countsGrammar), Code: exitUsage}
+}
+
+// almostNumber matches what somebody may take for a number of peers, as 1e3, 0x10 or 5k, and hardly for a file.
+var almostNumber = regexp.MustCompile(`^\s*[-+]?[0-9][0-9A-Za-z+_-]*\s*$`)
+
+// unopened is the error of a file that could not be opened.
+type unopened struct{ error }
+
+func (u *unopened) Unwrap() error { return u.error }
 
 // prefix returns the first n peers of classes.
 func prefix(classes []theory.Class, n int) []theory.Class {

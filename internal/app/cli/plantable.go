@@ -91,7 +91,10 @@ func blockedNotes(d *planRowDeadline) []string {
 	if d.ServerBlocked != nil {
 		return []string{"No server meets the deadline: the slowest peer's download is too slow."}
 	}
-	if d.UpBlocked != nil {
+	switch {
+	case d.UpBlocked != nil && *d.UpBlocked == limitUnlike:
+		out = append(out, "What each peer must upload is not told: these peers upload differently, and there is no one answer for all.")
+	case d.UpBlocked != nil:
 		out = append(out, "No upload of the peers meets the deadline: the server's upload is too slow to send one copy.")
 	}
 	return out
@@ -106,8 +109,12 @@ func (s *planSchedule) table() string {
 		return "Nobody to send to.\n"
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "So that %s have it in %s, each receiving at %s (the server sends %s in all):\n",
-		units.Plural(s.Peers, "peer"), formatLong(s.Seconds), formatRate(s.RateBPS), formatRate(s.ServerBPS))
+	have, each := "have", ", each"
+	if s.Peers == 1 {
+		have, each = "has", ","
+	}
+	fmt.Fprintf(&b, "So that %s %s it in %s%s receiving at %s (the server sends %s in all):\n",
+		units.Plural(s.Peers, "peer"), have, formatLong(s.Seconds), each, formatRate(s.RateBPS), formatRate(s.ServerBPS))
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "from\tto\twhat\teach at")
 	if s.CommonBPS > s.RateBPS*1e-9 {
@@ -120,7 +127,7 @@ func (s *planSchedule) table() string {
 		}
 		who := peerNames(first, st.Peers, s.Peers)
 		first += st.Peers
-		if st.OwnBPS <= 0 {
+		if st.OwnBPS <= s.RateBPS*1e-9 { // what is left of a difference of floats
 			continue
 		}
 		fmt.Fprintf(w, "server\t%s\tits own stream\t%s\n", who, formatRate(st.OwnBPS))
@@ -211,7 +218,7 @@ func rateText(bps *float64) string {
 
 // formatRate prints bytes/s that need not be whole.
 func formatRate(bps float64) string {
-	if bps >= math.MaxInt64 {
+	if bps >= math.MaxInt64 || bps > 0 && bps < 1 {
 		return strconv.FormatFloat(bps, 'g', 3, 64) + " B/s"
 	}
 	return units.FormatRate(int64(math.Round(bps)))
@@ -221,6 +228,8 @@ func formatRate(bps float64) string {
 func formatLong(s float64) string {
 	const day, year = 86400, 365.25 * 86400
 	switch {
+	case s > 0 && s < 0.005: // would be 0.00 s
+		return strconv.FormatFloat(s, 'g', 2, 64) + " s"
 	case s < 100*3600:
 		return units.FormatDuration(time.Duration(s * float64(time.Second)))
 	case s < 1000*day:

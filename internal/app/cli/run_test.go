@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,6 +39,7 @@ func TestOutputThatFails(t *testing.T) {
 	}
 	defer broken.Close()
 	reader.Close()
+	longRunning := []string{"get", "share", "tracker"}
 	outs := map[string]io.Writer{"broken pipe": broken}
 	if full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0); err == nil {
 		defer full.Close()
@@ -60,11 +62,62 @@ func TestOutputThatFails(t *testing.T) {
 			{"tracker", "--http", "127.0.0.1:0"},
 		} {
 			code, stderr := runHere(t, out, args...)
+			if says == "broken pipe" && !slices.Contains(longRunning, args[0]) {
+				// As tools that SIGPIPE ends, for `| head -1`: no complaint about the reader's decision.
+				if code != exitPipe || strings.Contains(stderr, "broken pipe") {
+					t.Errorf("%v on %s: code %d, %s", args, says, code, stderr)
+				}
+				continue
+			}
 			lines := strings.Split(strings.TrimSpace(stderr), "\n")
 			if last := lines[len(lines)-1]; code != want || !strings.Contains(last, "stdout: ") || !strings.Contains(last, says) || strings.Contains(last, "(") {
 				t.Errorf("%v on %s: code %d, %s", args, says, code, stderr)
 			}
 		}
+	}
+}
+
+// Help and completion are results too: a script that asks for them must hear that it did not get them.
+func TestHelpThatFails(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("no /dev/full here")
+	}
+	defer full.Close()
+	for _, args := range [][]string{{"--help"}, {}, {"sim"}, {"sim", "run", "--help"}, {"help", "plan"}, {"completion", "bash"}, {"completion", "powershell"}} {
+		if code, stderr := runHere(t, full, args...); code != exitDisk || !strings.Contains(stderr, "to stdout: no space left on device\n") {
+			t.Errorf("%v: code %d, %s", args, code, stderr)
+		}
+	}
+}
+
+// A figure that cannot be written after all takes nothing from the result, nor the other way round.
+func TestShowBoth(t *testing.T) {
+	plan := []string{"plan", "--peers", "3", "--size", "1MB", "--server", "1MB", "--up", "1MB"}
+	link := filepath.Join(t.TempDir(), "full.svg")
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil || os.Symlink("/dev/full", link) != nil {
+		t.Skip("no /dev/full here")
+	}
+	defer full.Close()
+	for _, args := range [][]string{
+		append(plan, "--plot", link),
+		{"sim", "run", "--peers", "2", "--size", "64KiB", "--server", "1MB", "--up", "1MB", "--plot", link},
+		{"sim", "run", "--peers", "2", "--size", "64KiB", "--server", "1MB", "--up", "1MB", "--trace", "/dev/full"},
+		{"sim", "sweep", "--peers", "2", "--size", "64KiB", "--server", "1MB", "--up", "1MB", "--plot", link},
+	} {
+		var out bytes.Buffer
+		code, stderr := runHere(t, &out, args...)
+		if code != exitDisk || out.Len() < 100 || !strings.Contains(stderr, "no space left on device (free some space, or choose another place)") {
+			t.Errorf("%v: code %d, %d bytes of a result, %s", args, code, out.Len(), stderr)
+		}
+	}
+	drawn := filepath.Join(t.TempDir(), "x.svg")
+	if code, stderr := runHere(t, full, append(plan, "--plot", drawn)...); code != exitDisk || !strings.Contains(stderr, "stdout") {
+		t.Errorf("code %d, %s", code, stderr)
+	}
+	if _, err := os.Stat(drawn); err != nil {
+		t.Error("no figure because the table could not be printed:", err)
 	}
 }
 

@@ -2,9 +2,11 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/eddy-p2p/eddy/internal/app/plot"
 	"github.com/eddy-p2p/eddy/internal/sim"
 	"github.com/eddy-p2p/eddy/internal/sim/scenario"
 )
@@ -80,7 +81,7 @@ func (s *simFlags) options() sim.Options {
 }
 
 // build makes the scenario: the named one, or one of flags alone, with what the flags override.
-func (s *simFlags) build(f *pflag.FlagSet) (*scenario.Scenario, error) {
+func (s *simFlags) build(ctx context.Context, f *pflag.FlagSet) (*scenario.Scenario, error) {
 	sc := scenario.FromFlags()
 	if s.scenario == "" {
 		if err := needed(f, "peers", "size", "server", "up"); err != nil {
@@ -89,7 +90,7 @@ func (s *simFlags) build(f *pflag.FlagSet) (*scenario.Scenario, error) {
 		sc.Latency = defaultLatency
 	} else {
 		var err error
-		if sc, err = loadScenario(s.scenario); err != nil {
+		if sc, err = loadScenario(ctx, s.scenario); err != nil {
 			return nil, err
 		}
 	}
@@ -144,7 +145,7 @@ func needed(f *pflag.FlagSet, names ...string) error {
 }
 
 // loadScenario reads a scenario: a file where the name looks like a path, else one that ships with us.
-func loadScenario(name string) (*scenario.Scenario, error) {
+func loadScenario(ctx context.Context, name string) (*scenario.Scenario, error) {
 	if !strings.HasSuffix(name, ".toml") && !strings.ContainsRune(name, filepath.Separator) {
 		sc, err := scenario.Load(name)
 		if err != nil {
@@ -152,20 +153,54 @@ func loadScenario(name string) (*scenario.Scenario, error) {
 		}
 		return sc, nil
 	}
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fail("reading the scenario", name, err)
+	const reading = "reading the scenario"
+	text, err := obeying(ctx, func() ([]byte, error) { return readLimited(name, maxScenario) })
+	switch {
+	case ctx.Err() != nil:
+		return nil, interruption(ctx, reading, name, "")
+	case errors.Is(err, errTooLong):
+		return nil, &Failure{What: reading, Target: name, Cause: err, Hint: "is it a scenario?", Code: exitUsage}
+	case err != nil:
+		return nil, fail(reading, name, err)
 	}
 	sc, err := scenario.Parse(strings.TrimSuffix(filepath.Base(name), ".toml"), text, func(path string) ([]byte, error) {
 		if !filepath.IsAbs(path) { // beside the scenario
 			path = filepath.Join(filepath.Dir(name), path)
 		}
-		return os.ReadFile(path)
+		return obeying(ctx, func() ([]byte, error) { return readLimited(path, maxTrace) })
 	})
-	if err != nil {
-		return nil, &Failure{What: "reading the scenario", Target: name, Cause: err, Hint: "docs/sim.md lists the keys", Code: exitUsage}
+	switch {
+	case err == nil:
+		return sc, nil
+	case ctx.Err() != nil:
+		return nil, interruption(ctx, reading, name, "")
+	case errors.Is(err, fs.ErrNotExist): // of a file of arrivals
+		return nil, &Failure{What: reading, Target: name, Cause: err, Code: exitNotFound}
 	}
-	return sc, nil
+	return nil, &Failure{What: reading, Target: name, Cause: err, Hint: "docs/sim.md lists the keys", Code: exitUsage}
+}
+
+// The most that is read of files: a device or a pipe may never end.
+const (
+	maxScenario = 1 << 20
+	maxTrace    = 512 << 20 // MaxPeers lines
+)
+
+// errTooLong says that a file is longer than it may be.
+var errTooLong = errors.New("too long")
+
+// readLimited reads a file of at most limit bytes.
+func readLimited(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = fmt.Errorf("%w: at most %d MiB", errTooLong, limit>>20)
+	}
+	return text, err
 }
 
 // check validates what scenario and flags came to.
@@ -179,31 +214,4 @@ func (s *simFlags) check(sc *scenario.Scenario) error {
 // wrong is the failure of a swarm that cannot be simulated.
 func (s *simFlags) wrong(err error) error {
 	return &Failure{What: "describing the swarm", Target: cmp.Or(s.scenario, "of the flags"), Cause: err, Code: exitUsage}
-}
-
-// checkPlot refuses a --plot that cannot be drawn, before anything takes time; "" is none.
-func checkPlot(path string) error {
-	if path == "" {
-		return nil
-	}
-	if err := plot.CheckPath(path); err != nil {
-		return usageError("--plot: %v", err)
-	}
-	return nil
-}
-
-// show ends a command: it draws the panels to path, if there is one, and prints the document, or the text for people.
-func (inv *invocation) show(path string, panels []plot.Panel, document any, text func() string) error {
-	if path != "" {
-		if err := plot.Save(path, panels...); err != nil {
-			return fail("drawing", path, err)
-		}
-	}
-	if inv.global.json {
-		return inv.events.document(document)
-	}
-	if _, err := io.WriteString(inv.Out, text()); err != nil {
-		return failOutput("writing the result to", err)
-	}
-	return nil
 }

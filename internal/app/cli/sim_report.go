@@ -276,11 +276,13 @@ func (d *simDoc) times(row func(name, format string, args ...any)) {
 	last := f(res.LastDone)
 	switch {
 	case res.Ratio > 0 && d.Ratio == nil:
-		last += fmt.Sprintf(" (no ratio: the bound is of rates alone, and here the latency of %s and the turns of the peers take longer)", d.latency)
+		last += fmt.Sprintf(" after the first came; no ratio, for the bound is of rates alone, and here the latency of %s and the turns of the peers take longer", d.latency)
 	case res.Ratio > 0:
-		last += fmt.Sprintf(" = %.3f of the bound", res.Ratio)
+		last += fmt.Sprintf(" = %.3f of the bound after the first came", res.Ratio)
+	default:
+		last += " after the first came"
 	}
-	row("last done", "%s after the first came", last)
+	row("last done", "%s", last)
 	row("own time", "median %s, 10 %% %s, 90 %% %s, 99 %% %s, last %s", f(res.Own.Median), f(res.Own.P10), f(res.Own.P90), f(res.Own.P99), f(res.Own.Max))
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/eddy-p2p/eddy/internal/format/units"
 	"github.com/eddy-p2p/eddy/internal/sim"
 	"github.com/eddy-p2p/eddy/internal/sim/block"
+	"github.com/eddy-p2p/eddy/internal/sim/record"
 	"github.com/eddy-p2p/eddy/internal/sim/scenario"
 )
 
@@ -40,8 +42,10 @@ func (v *oneCount) Type() string   { return "N" }
 func (v *oneCount) String() string { return strconv.Itoa(int(*v)) }
 
 func (v *oneCount) Set(s string) error {
-	n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 32)
+	n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
 	switch {
+	case errors.Is(err, strconv.ErrRange), err == nil && n > scenario.MaxPeers:
+		return fmt.Errorf("too many: at most %d", scenario.MaxPeers)
 	case err == nil:
 		*v = oneCount(n)
 	case countsLike(s):
@@ -112,27 +116,29 @@ func (r *simRun) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := checkPlot(r.plot); err != nil {
+	if err := checkPlot(cmd.Flags().Changed("plot"), r.plot); err != nil {
 		return err
 	}
-	watch, err := r.watchers(sc)
+	watch, err := r.watchers(cmd, sc)
 	if err != nil {
 		return err
 	}
 	doc, err := r.simulate(cmd.Context(), sc, watch)
-	if closing := watch.close(); err == nil && closing != nil {
-		err = fail("writing the trace to", r.trace, closing)
-	}
+	unwritten := watch.close()
 	if err != nil {
 		return err
 	}
-	return r.inv.show(r.plot, simPanels(doc.result), doc, doc.text)
+	err = r.inv.show(r.plot, simPanels(doc.result), doc, doc.text)
+	if err == nil && unwritten != nil { // the result is no worse for it
+		err = failWrite("writing the trace to", r.trace, unwritten)
+	}
+	return err
 }
 
 // scenarioOf makes the scenario of the flags, and checks it.
 func (r *simRun) scenarioOf(cmd *cobra.Command) (*scenario.Scenario, error) {
 	f := cmd.Flags()
-	sc, err := r.build(f)
+	sc, err := r.build(cmd.Context(), f)
 	if err != nil {
 		return nil, err
 	}
@@ -156,22 +162,29 @@ func (r *simRun) scenarioOf(cmd *cobra.Command) (*scenario.Scenario, error) {
 // watchers are those who follow the events of a run: the story and the trace, each nil where it was not asked for.
 type watchers struct {
 	story *sim.Story
-	file  *os.File
-	out   *bufio.Writer
 	names sim.Names
+
+	mu   sync.Mutex // a run that is abandoned goes on telling
+	file *os.File
+	out  *bufio.Writer // nil = there is none, or no longer
 }
 
 // watchers opens what the flags ask for.
-func (r *simRun) watchers(sc *scenario.Scenario) (*watchers, error) {
+func (r *simRun) watchers(cmd *cobra.Command, sc *scenario.Scenario) (*watchers, error) {
 	w := &watchers{}
+	if cmd.Flags().Changed("trace") && r.trace == "" {
+		return nil, usageError("--trace: want the name of a file")
+	}
 	if !r.story && r.trace == "" {
 		return w, nil
 	}
 	if r.fidelity == "fast" {
 		return nil, usageError("--story and --trace tell the events of the engine; give --fidelity engine")
 	}
-	peers := sc.Population()
-	var err error
+	peers, err := obeying(cmd.Context(), func() ([]scenario.Peer, error) { return sc.Population(), nil })
+	if err != nil {
+		return nil, interruption(cmd.Context(), "simulating", sc.Name, "before it began")
+	}
 	if r.story {
 		if w.story, err = sim.NewStory(sc, peers); err != nil {
 			return nil, &Failure{What: "telling the story", Cause: err, Hint: "--scenario alice has one", Code: exitUsage}
@@ -179,7 +192,7 @@ func (r *simRun) watchers(sc *scenario.Scenario) (*watchers, error) {
 	}
 	if r.trace != "" {
 		if w.file, err = os.Create(r.trace); err != nil {
-			return nil, fail("writing the trace to", r.trace, err)
+			return nil, failWrite("writing the trace to", r.trace, err)
 		}
 		w.names, w.out = sim.NewNames(sc, peers), bufio.NewWriterSize(w.file, 1<<16)
 	}
@@ -195,6 +208,8 @@ func (w *watchers) trace() func(block.Event) {
 		if w.story != nil {
 			w.story.Watch(e)
 		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		if w.out != nil {
 			_, _ = w.out.WriteString(w.names.Line(e) + "\n") // its error stays until close
 		}
@@ -203,10 +218,17 @@ func (w *watchers) trace() func(block.Event) {
 
 // close ends the trace and tells the first error of writing it.
 func (w *watchers) close() error {
-	if w.file == nil {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.out == nil {
 		return nil
 	}
-	return errors.Join(w.out.Flush(), w.file.Close())
+	err := w.out.Flush()
+	if closing := w.file.Close(); err == nil {
+		err = closing
+	}
+	w.out = nil
+	return err
 }
 
 // simulate runs the scenario and shows how far it is.
@@ -227,13 +249,14 @@ func (r *simRun) simulate(ctx context.Context, sc *scenario.Scenario, w *watcher
 		peers.Store(int64(all))
 	}
 	start := time.Now()
-	res, err := sim.Run(ctx, sc, opt)
+	res, err := obeying(ctx, func() (*record.Result, error) { return sim.Run(ctx, sc, opt) })
 	stop()
 	switch {
 	case err == nil:
 		return newSimDoc(sc, res, w.story, time.Since(start)), nil
 	case ctx.Err() != nil:
-		return nil, err
+		return nil, interruption(ctx, "simulating", sc.Name, fmt.Sprintf("at %s of virtual time, with %d of %s complete",
+			units.FormatDuration(time.Duration(now.Load())), done.Load(), units.Plural(int(peers.Load()), "peer")))
 	case errors.Is(err, sim.ErrBoundBeaten):
 		return nil, beaten(sc, err)
 	}

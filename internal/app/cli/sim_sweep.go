@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -62,7 +63,7 @@ func (s *simSweep) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := checkPlot(s.plot); err != nil {
+	if err := checkPlot(cmd.Flags().Changed("plot"), s.plot); err != nil {
 		return err
 	}
 	start := time.Now()
@@ -70,6 +71,7 @@ func (s *simSweep) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	dropEmptyRatios(cells, sc.Latency)
 	return s.inv.show(s.plot, []plot.Panel{sweepChart(cells)}, newSweepDoc(sc, cells, time.Since(start)), func() string { return sweepTable(cells) })
 }
 
@@ -80,10 +82,8 @@ func (s *simSweep) gridOf(cmd *cobra.Command) (*scenario.Scenario, sim.Grid, err
 	if s.seeds < 1 {
 		return nil, grid, usageError("--seeds: want 1 or more, got %d", s.seeds)
 	}
-	if f.Changed("policy") {
-		grid.Policies = strings.Split(s.policies, ",")
-	}
 	err := errors.Join(
+		listOf(f.Changed("policy"), "policy", s.policies, knownPolicy, &grid.Policies),
 		listOf(f.Changed("degree"), "degree", s.degrees, strconv.Atoi, &grid.Degrees),
 		listOf(f.Changed("piece-size"), "piece-size", s.pieceSize, units.ParseSize, &grid.PieceLengths),
 	)
@@ -96,7 +96,7 @@ func (s *simSweep) gridOf(cmd *cobra.Command) (*scenario.Scenario, sim.Grid, err
 	if err != nil {
 		return nil, grid, err
 	}
-	sc, err := s.build(f)
+	sc, err := s.build(cmd.Context(), f)
 	if err != nil {
 		return nil, grid, err
 	}
@@ -104,8 +104,17 @@ func (s *simSweep) gridOf(cmd *cobra.Command) (*scenario.Scenario, sim.Grid, err
 	return sc, grid, nil
 }
 
-// listOf reads the comma list of a flag.
-func listOf[T any](given bool, flag, text string, parse func(string) (T, error), out *[]T) error {
+// knownPolicy is the name of a policy, of which the empty one would be the default.
+func knownPolicy(name string) (string, error) {
+	names, _ := scenario.PolicyNames()
+	if !slices.Contains(names, name) {
+		return "", fmt.Errorf("no policy %q: want one of %s", name, strings.Join(names, ", "))
+	}
+	return name, nil
+}
+
+// listOf reads the comma list of a flag. What stands there twice counts once: it would be the same row again.
+func listOf[T comparable](given bool, flag, text string, parse func(string) (T, error), out *[]T) error {
 	if !given {
 		return nil
 	}
@@ -117,7 +126,9 @@ func listOf[T any](given bool, flag, text string, parse func(string) (T, error),
 		if err != nil {
 			return usageError("--%s %s: %v", flag, text, err)
 		}
-		*out = append(*out, v)
+		if !slices.Contains(*out, v) {
+			*out = append(*out, v)
+		}
 	}
 	return nil
 }
@@ -128,17 +139,33 @@ func (s *simSweep) sweep(ctx context.Context, sc *scenario.Scenario, grid sim.Gr
 		return view{label: "sweeping " + sc.Name, parts: []string{fmt.Sprintf("%d of %s", done.Load(), units.Plural(int(runs.Load()), "run"))}}
 	}, nil)
 	defer stop()
-	cells, err := sim.Sweep(ctx, sc, grid, s.options(), func(d, n int) { done.Store(int64(d)); runs.Store(int64(n)) })
+	cells, err := obeying(ctx, func() ([]sim.Cell, error) {
+		return sim.Sweep(ctx, sc, grid, s.options(), func(d, n int) { done.Store(int64(d)); runs.Store(int64(n)) })
+	})
 	stop()
 	switch {
 	case err == nil:
 		return cells, nil
 	case ctx.Err() != nil:
-		return nil, err
+		return nil, interruption(ctx, "sweeping", sc.Name, fmt.Sprintf("after %s", units.Plural(int(done.Load()), "run")))
 	case errors.Is(err, sim.ErrBoundBeaten):
 		return nil, beaten(sc, err)
 	}
 	return nil, s.wrong(err)
+}
+
+// dropEmptyRatios leaves out the ratios to bounds that are too short to say anything.
+func dropEmptyRatios(cells []sim.Cell, latency time.Duration) {
+	for i := range cells {
+		c := &cells[i]
+		if tellingRatio(1, c.Bound, latency) > 0 {
+			continue
+		}
+		c.Ratio = sim.Spread{}
+		for k := range c.Runs {
+			c.Runs[k].Ratio = 0
+		}
+	}
 }
 
 // sweepDoc is the JSON document of `eddy sim sweep`. nil = unknown.
@@ -202,7 +229,7 @@ func sweepTable(cells []sim.Cell) string {
 		}
 		bound, last, ratios := "-", "-", [3]string{"-", "-", "-"}
 		if c.Bound > 0 {
-			bound = units.FormatDuration(seconds(c.Bound))
+			bound = formatLong(c.Bound)
 		}
 		if c.LastDone.Median > 0 {
 			last = units.FormatDuration(seconds(c.LastDone.Median))

@@ -35,7 +35,7 @@ func sameDigest(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// Ctrl-C ends a simulation in the middle, without a result and without a complaint.
+// Ctrl-C ends a simulation in the middle, without a result, and one line says so; --json has a document.
 func TestSimInterrupted(t *testing.T) {
 	for _, args := range [][]string{
 		{"sim", "run", "--scenario", "flash-crowd", "--fidelity", "engine"},
@@ -45,8 +45,14 @@ func TestSimInterrupted(t *testing.T) {
 		signals <- syscall.SIGINT // waits there already: the command must notice however soon it comes
 		var out, stderr bytes.Buffer
 		code := Run(context.Background(), Stdio{Args: args, Out: &out, Err: &stderr, Environ: []string{"HOME=" + t.TempDir()}, Signals: signals})
-		if code != exitInterrupted || out.Len() > 0 || stderr.Len() > 0 {
+		if code != exitInterrupted || out.Len() > 0 || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), ": no result, and nothing was lost\n") {
 			t.Errorf("%v: code %d, wrote %q and %q", args, code, out.String(), stderr.String())
+		}
+		signals <- syscall.SIGTERM
+		stderr.Reset()
+		code = Run(context.Background(), Stdio{Args: append(args, "--json"), Out: &out, Err: &stderr, Environ: []string{"HOME=" + t.TempDir()}, Signals: signals})
+		if code != exitTerminated || !strings.Contains(out.String(), `"type": "error"`) || !strings.Contains(out.String(), `"code": 143`) {
+			t.Errorf("%v: code %d, wrote %q", args, code, out.String())
 		}
 	}
 }

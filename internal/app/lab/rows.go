@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"github.com/eddy-p2p/eddy/internal/format/units"
 )
 
 var cores = runtime.NumCPU()
@@ -80,8 +82,8 @@ func (l *Lab) row(ctx context.Context, p plan, left time.Duration) (*Row, error)
 		step.Measured, step.Left = seconds(run.Measured), left
 		l.step(step)
 		if run.CPU > busyShare {
-			l.warn("the processor was %.0f %% busy, %.0f %% by the lab, during a run of %s with %d receivers: the time may be the machine's and not the swarm's",
-				100*run.CPU, 100*run.Own, p.arch.words(), p.peers)
+			l.warn("the processor was %.0f %% busy, %.0f %% by the lab, during a run of %s with %s: the time may be the machine's and not the swarm's",
+				100*run.CPU, 100*run.Own, p.arch.words(), units.Plural(p.peers, "receiver"))
 		}
 		row.Runs = append(row.Runs, *run)
 	}
