@@ -37,6 +37,19 @@ func (t *transport) check() error {
 	return nil
 }
 
+// onlyFor refuses flags that the chosen protocol has no use for.
+func (t *transport) onlyFor(f *pflag.FlagSet, protocol string, names ...string) error {
+	if t.udp == t.tcp || t.String() == protocol {
+		return nil
+	}
+	for _, name := range names {
+		if f.Changed(name) {
+			return usageError("--%s is for --%s only", name, protocol)
+		}
+	}
+	return nil
+}
+
 func (t *transport) String() string {
 	if t.udp {
 		return "udp"

@@ -48,7 +48,13 @@ func newUpperSend(inv *invocation) *cobra.Command {
   echo hello | eddy upper send --tcp [::1]:12000
   eddy upper send --udp 10.0.0.7:12000 --timeout 0.5 --retries 9`,
 		Args: wantArgs("HOST:PORT"),
-		RunE: func(cmd *cobra.Command, args []string) error { s.server = args[0]; return s.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := s.onlyFor(cmd.Flags(), "udp", "retries"); err != nil {
+				return err
+			}
+			s.server = args[0]
+			return s.run(cmd.Context())
+		},
 	}
 	f := cmd.Flags()
 	s.define(cmd, f)
@@ -85,8 +91,12 @@ func (s *upperSend) check() error {
 	if err := s.transport.check(); err != nil {
 		return err
 	}
-	if host, port, err := net.SplitHostPort(s.server); err != nil || host == "" || port == "" {
+	host, port, err := net.SplitHostPort(s.server)
+	if err != nil || host == "" || port == "" {
 		return usageError("%s: want HOST:PORT, like localhost:12000 or [::1]:12000", s.server)
+	}
+	if n, err := net.LookupPort(s.String(), port); err != nil || n == 0 { // a number, or the name of a service, which the system knows
+		return usageError("%s: %.40s is no port: want 1 to 65535", s.server, port)
 	}
 	if s.timeout <= 0 {
 		return usageError("--timeout must be more than 0")
@@ -246,6 +256,8 @@ func (s *upperSend) failure(err error, n int64) error {
 		if errors.Is(err, upper.ErrTooLong) {
 			failure.Hint = "send it with --tcp, which has no limit"
 		}
+	case errors.Is(err, syscall.EISDIR):
+		failure = fail("reading the sentence from", "stdin", syscall.EISDIR)
 	case errors.Is(err, upper.ErrNoAnswer):
 		failure.Code, failure.Hint = exitTimeout, "does it serve --udp there? Else raise --timeout or --retries"
 	case errors.Is(err, os.ErrDeadlineExceeded):

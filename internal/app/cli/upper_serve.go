@@ -38,7 +38,12 @@ func newUpperServe(inv *invocation) *cobra.Command {
   eddy upper serve --tcp --listen 127.0.0.1:12000 --timeout 30`,
 		Args:        wantArgs(""),
 		Annotations: map[string]string{longRunning: "yes"},
-		RunE:        func(cmd *cobra.Command, _ []string) error { return s.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.onlyFor(cmd.Flags(), "tcp", "timeout", "quiet-time", "max-clients"); err != nil {
+				return err
+			}
+			return s.run(cmd.Context())
+		},
 	}
 	f := cmd.Flags()
 	s.define(cmd, f)
