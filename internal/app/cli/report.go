@@ -95,8 +95,13 @@ func (r *report) lines(name string) []string {
 	}
 	lines := []string{line}
 	if r.bound != nil {
-		lines = append(lines, fmt.Sprintf("the theoretical minimum is %s, set by the %s; time / minimum = %.2f",
-			units.FormatDuration(seconds(r.bound.Seconds)), limitNames[r.bound.Limit], r.wall/r.bound.Seconds))
+		line := fmt.Sprintf("the theoretical minimum is %s, set by the %s; time / minimum = %.2f",
+			units.FormatDuration(seconds(r.bound.Seconds)), limitNames[r.bound.Limit], r.wall/r.bound.Seconds)
+		if r.wall < r.bound.Seconds {
+			// The rates are what the user says; and a limit saves a burst while nothing is sent, as the simulator says of its peers.
+			line += " (less than 1: limited peers that were idle may send a burst first, 64 KiB or 50 ms of the rate; or the rates are higher than was said)"
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }

@@ -29,6 +29,14 @@ func TestReport(t *testing.T) {
 			t.Errorf("the report lacks %q:\n%s", part, text)
 		}
 	}
+	if strings.Contains(text, "burst") {
+		t.Errorf("a word on bursts where there was none:\n%s", text)
+	}
+	// Faster than the minimum there is something to explain.
+	stats.Elapsed = 26 * time.Second
+	if text := strings.Join(newReport(&stats, &knownRates{server: 4e6, peer: 2e6, peers: 10}, 0).lines("x"), "\n"); !strings.Contains(text, "= 0.97 (less than 1: limited peers that were idle may send a burst") {
+		t.Error(text)
+	}
 }
 
 // Unknown is null, not 0: a script must not take it for a perfect result.
