@@ -36,7 +36,7 @@ func TestGrow(t *testing.T) {
 		w.settle(5 * time.Minute)
 		t.Logf("%+v: at rest after %v, joined by %v", c, w.now-start, start)
 		w.loss = 0
-		w.run(time.Minute)
+		w.run(3 * time.Minute) // two periods of anti-entropy: a lost message made somebody look dead
 		for _, n := range w.live() {
 			v := n.View()
 			if c.cache && (v.Members != c.hosts || !v.Complete) {
@@ -188,7 +188,7 @@ func TestPowerCut(t *testing.T) {
 		start := w.now
 		w.settle(3 * time.Minute)
 		t.Logf("%+v: one ring %v after the start", c, w.now-start)
-		if w.now-start > time.Minute {
+		if limit := time.Minute; w.now-start > limit || c.hosts < 8 && w.now-start > 15*time.Second { // a mesh introduces newcomers at once
 			t.Errorf("%+v: one ring only %v after the start", c, w.now-start)
 		}
 	}
