@@ -111,7 +111,7 @@ func (inv *invocation) readTorrent(path string) ([]byte, error) {
 	}
 	defer f.Close()
 	if stat, err := f.Stat(); err == nil && stat.IsDir() {
-		return nil, errors.New("is a directory")
+		return nil, syscall.EISDIR
 	}
 	return readBounded(f)
 }

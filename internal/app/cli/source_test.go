@@ -71,9 +71,9 @@ func TestLoadTorrent(t *testing.T) {
 		{server.URL + "/bomb", exitFailed, "10 MiB"},
 		{closed.URL + "/x", exitNetwork, "refused"},
 		{file + ".none", exitNotFound, "no such file"},
-		{filepath.Dir(file), exitFailed, "is a directory"},
+		{filepath.Dir(file), exitUsage, "is a directory"},
 		{"magnet:?xt=urn:btih:" + hash, exitUsage, "magnet links are not yet supported"},
-		{"ring:name", exitUsage, "ring links are not yet supported"},
+		{"ring:name", exitUsage, "only eddy get --ring"},
 		{"gopher://x/y", exitUsage, "gopher"},
 	} {
 		inv := newInvocation(Stdio{In: bytes.NewReader(meta.Bytes())})
