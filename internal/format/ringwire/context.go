@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Writer names the host that coordinated a write: the SHA-256 of its public key.
@@ -169,7 +170,8 @@ func ParseContext(s string) (Context, error) {
 		return nil, fmt.Errorf("%w version: %d characters", ErrMalformed, len(s))
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || b[0] != versionText {
+	if err != nil || len(b) == 0 || b[0] != versionText || strings.ContainsAny(s, "\r\n") { // base64 skips line ends
+
 		return nil, fmt.Errorf("%w version %.20q", ErrMalformed, s)
 	}
 	r := NewReader(b[1:])

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Record is what a host knows of a key: versions, sorted by (register before set, member, dot). What it means is a pair for the
+// Record is what a host knows of a key: versions, sorted by (register before set, member, dot, content). What it means is a pair for the
 // register and for each member of a set: the *present* versions, which no context covers, and the join of all contexts. Merging takes
 // the union of the versions present in both and not covered by the other's contexts, and the join of the contexts: a
 // join-semilattice, so Merge is commutative, associative and idempotent whatever the writers did.
@@ -37,7 +37,11 @@ func compareVersions(v, o Version) int {
 	if c := v.compareGroup(&o); c != 0 {
 		return c
 	}
-	return v.Dot.Compare(o.Dot)
+	if c := v.Dot.Compare(o.Dot); c != 0 {
+		return c
+	}
+	// Two contents under one dot are a lying writer's: siblings, like any two writes that did not see each other.
+	return bytes.Compare(v.appendFixed(nil), o.appendFixed(nil))
 }
 
 // Merge joins two records of one key. Either may be nil.
@@ -63,22 +67,20 @@ func Merge(a, b *Record) *Record {
 	return out.settle()
 }
 
-// same joins two copies of one version: the one that still has its value, and the longer time. Two different contents under one dot are a lying
-// writer's; the greater bytes win, so that all hosts agree.
+// same joins two copies of one version: the one that still has its value, and the longer time.
 func same(v, o Version) Version {
-	if v.Hash != o.Hash || v.Gone == o.Gone && v.Left == o.Left {
-		if bytes.Compare(v.append(nil), o.append(nil)) < 0 {
-			return o
-		}
-		return v
-	}
 	switch {
 	case v.Gone != o.Gone:
 		if v.Gone {
 			return o
 		}
 		return v
-	case v.Left < o.Left:
+	case v.Left != o.Left:
+		if v.Left < o.Left {
+			return o
+		}
+		return v
+	case bytes.Compare(v.Cert, o.Cert) < 0: // renewed meanwhile: any, but everywhere the same
 		return o
 	}
 	return v

@@ -20,7 +20,8 @@ type Final struct {
 //
 //  1. each acknowledged write is returned, causally overwritten, or a sibling;
 //  2. no value is read that nobody wrote;
-//  3. an acknowledged delete without a concurrent write stays deleted;
+//  3. an acknowledged delete without a concurrent write stays deleted (concurrent: the delete's version does not include the write's; by the clock where
+//     the interface tells no versions of deletes);
 //  4. all nodes return the same;
 //  6. a session that passes its version reads its writes.
 //
@@ -144,8 +145,15 @@ func (c *checker) resurrected(f *Final, value string) {
 		return // an unknown write may take place after the delete
 	}
 	for _, d := range c.writes[f.Key] {
-		if d.Kind == Delete && d.Outcome == OK && w.Return < d.Invoke {
-			c.report("deleted value returned (3): %s = %s at node %s was written before a delete that was acknowledged", f.Key, value, f.Node)
+		if d.Kind != Delete || d.Outcome != OK {
+			continue
+		}
+		after := w.Return < d.Invoke
+		if d.Version != "" {
+			after = version(d.Version).Includes(version(w.Version))
+		}
+		if after {
+			c.report("deleted value returned (3): %s = %s at node %s was written before a delete that was acknowledged and knew it", f.Key, value, f.Node)
 		}
 	}
 }
