@@ -54,7 +54,7 @@ func (n *Node) greet(ctx context.Context, conn *quic.Conn) error {
 	h := newHello(s, material)
 	g, err := h.accept(short, &acceptor{trust: n.trust, own: n.papers(), observed: addrPort(conn.RemoteAddr()), judge: n.judge})
 	if err != nil {
-		return waitClosed(conn, err)
+		return asRefusal(err)
 	}
 	place.done()
 	s.SetDeadline(time.Time{})
@@ -64,8 +64,8 @@ func (n *Node) greet(ctx context.Context, conn *quic.Conn) error {
 	return n.greetClient(ctx, conn, g)
 }
 
-// waitClosed turns what reading a silent stranger's stream failed with into a refusal.
-func waitClosed(_ *quic.Conn, err error) error {
+// asRefusal turns what reading a silent stranger's stream failed with into a refusal.
+func asRefusal(err error) error {
 	var r *refusal
 	if errors.As(err, &r) {
 		return err

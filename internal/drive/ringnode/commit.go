@@ -3,9 +3,7 @@ package ringnode
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"sync"
-	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -213,9 +211,4 @@ func (s *store) queuedAll() (all []queued, err error) {
 		})
 	})
 	return all, err
-}
-
-// diskFull reports whether an error says that there is no room: the one failure that passes by itself.
-func diskFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

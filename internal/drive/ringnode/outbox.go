@@ -49,8 +49,9 @@ func (o *outbox) push(kind byte, encode func(names *namer, b []byte) []byte) boo
 		o.restart()
 	}
 	start := len(o.buf)
+	o.names.wrong = nil
 	o.buf = ringwire.EndFrame(encode(&o.names, ringwire.BeginFrame(o.buf, kind)), start)
-	if len(o.buf)-start-ringwire.FrameHeader > o.maxFrame {
+	if o.names.wrong != nil || len(o.buf)-start-ringwire.FrameHeader > o.maxFrame {
 		o.buf = o.buf[:start]
 		o.restart() // the numbers given in it were never sent
 		o.signal()

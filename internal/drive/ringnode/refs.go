@@ -17,6 +17,7 @@ type namer struct {
 	hosts *hostTable
 	named map[ringwire.Host]name
 	last  uint64
+	wrong error // what the present message names that cannot be named
 }
 
 // name is the number of a host on one stream, and which version of its papers that stands for.
@@ -34,7 +35,8 @@ func (n *namer) restart() { n.named, n.last = nil, 0 }
 func (n *namer) appendHost(b []byte, h ringwire.Host) []byte {
 	e := n.hosts.get(h)
 	if e.certificate == nil {
-		panic(fmt.Sprintf("ringnode: host %d has no papers", h))
+		n.wrong = fmt.Errorf("host %d has no papers", h)
+		return b
 	}
 	if known, ok := n.named[h]; ok && known.version == e.version {
 		return binary.AppendUvarint(b, known.number)
@@ -53,7 +55,8 @@ func (n *namer) appendRef(b []byte, ref ringwire.Ref) []byte {
 	e := n.hosts.get(ref.Host)
 	i, ok := e.index(ref.ID)
 	if !ok {
-		panic(fmt.Sprintf("ringnode: host %d does not stand at %v", ref.Host, ref.ID))
+		n.wrong = fmt.Errorf("host %d does not stand at %x", ref.Host, ref.ID)
+		return b
 	}
 	return binary.AppendUvarint(b, uint64(i))
 }
