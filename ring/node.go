@@ -53,6 +53,7 @@ type Node struct {
 	node  *ringnode.Node
 	data  string
 	local Local
+	ready chan struct{}
 }
 
 // New opens the data directory and the sockets. It starts nothing: Run does.
@@ -60,7 +61,7 @@ func New(config Config) (*Node, error) {
 	if config.API == "" {
 		config.API = defaultAPI
 	}
-	n := &Node{data: config.Data, local: Local{Secret: rand.Text(), PID: os.Getpid()}}
+	n := &Node{data: config.Data, ready: make(chan struct{}), local: Local{Secret: rand.Text(), PID: os.Getpid()}}
 	inner := ringnode.Config{
 		Data: config.Data, Listen: config.Listen, Join: config.Join, Token: config.Token, API: config.API, Secret: n.local.Secret,
 		Replicas: config.Replicas, Write: config.Write, Read: config.Read, Bits: config.Bits,
@@ -149,8 +150,8 @@ func authorize(r *http.Request) ringhttp.Level {
 	return ringhttp.Nobody
 }
 
-// Ready is closed when the node is a member of its ring. What follows is valid then.
-func (n *Node) Ready() <-chan struct{} { return n.node.Ready() }
+// Ready is closed when the node is a member of its ring, and FindLocal finds it. What follows is valid then.
+func (n *Node) Ready() <-chan struct{} { return n.ready }
 
 // ID names the node.
 func (n *Node) ID() string { return n.node.ID() }
@@ -177,7 +178,9 @@ func (n *Node) Run(ctx context.Context) error {
 		case <-n.node.Ready():
 			if err := n.announce(); err != nil {
 				cancel(err)
+				return
 			}
+			close(n.ready)
 		}
 	}()
 	err := n.node.Run(ctx)

@@ -92,7 +92,7 @@ func (n *ringNode) defineFlags(cmd *cobra.Command) {
 	f.IntVar(&n.config.Read, "read", 0, "of a new ring: `N` hosts answer before get does (default 2)")
 	f.IntVar(&n.config.Vnodes, "vnodes", 0, "of a new node: stand at `N` positions (default 16; 1 with --bits)")
 	f.IntVar(&n.config.Bits, "bits", 0, "of a new ring, for teaching: positions of `N` bits, so that nodes can have --id (default 160)")
-	f.Uint64Var(&n.id, "id", 0, "of a new node, in a ring made with --bits: stand at position `N`")
+	f.Uint64Var(&n.id, "id", 0, "of a new node, with the --bits of its ring: stand at position `N`")
 }
 
 // check refuses what cannot be.

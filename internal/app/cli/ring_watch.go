@@ -36,7 +36,7 @@ func newRingWatch(inv *invocation) *cobra.Command {
 	cmd.Flags().IntVar(&w.count, "count", 0, "end after `N` changes (default never)")
 	setRingHelp(cmd, `
 Print what is there now, and then a line for every change: the version and the value, between them a tab; what is no line of text as
-base64:..., a key that does not exist as a dash. Quick successions may be told as one. It goes on through restarts of the node, after the
+base64:..., a key that is no more as two dashes. Quick successions may be told as one. It goes on through restarts of the node, after the
 last change that was told. --timeout is for the connection only.`, map[int]string{exitNotFound: not, exitConflict: not})
 	return cmd
 }

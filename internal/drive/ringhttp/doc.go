@@ -26,5 +26,5 @@
 //	DELETE /v1/tokens/{id}                                    administration
 //
 // A key is any 1 to ringapi.MaxKey bytes, percent-encoded; "a/b" and "a%2Fb" name the same key, and "." and ".." are keys like
-// any other. A failed request is answered with the document ringapi.Error and the status of its code.
+// any other (written %2E and %2E%2E, since many clients take them out of a path). A failed request is answered with the document ringapi.Error and the status of its code.
 package ringhttp

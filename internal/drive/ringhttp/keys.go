@@ -135,10 +135,22 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request, key string) error 
 		return nil
 	}
 	if r.Method == http.MethodGet && !wantsOctets(r) {
-		answer(w, http.StatusOK, got)
+		answer(w, http.StatusOK, listed(got))
 		return nil
 	}
 	return answerBare(w, got)
+}
+
+// listed is the document with empty lists where it has none, which is what readers of JSON expect.
+func listed(got *ringapi.Get) *ringapi.Get {
+	document := *got
+	if document.Siblings == nil {
+		document.Siblings = [][]byte{}
+	}
+	if document.Path == nil {
+		document.Path = []ringapi.Hop{}
+	}
+	return &document
 }
 
 // wantsOctets reports whether the request prefers the bare value.

@@ -20,8 +20,8 @@ type Service interface {
 	Delete(ctx context.Context, key string, ifVersion string) (*ringapi.Put, error)
 
 	// Watch calls each with what is there now, unless that is the version since, and then with every change that it sees (quick
-	// successions may be told as one). A deleted or expired key, and one that does not exist yet, is a Get with an empty
-	// Version. It ends with ctx, or with the first error of each.
+	// successions may be told as one). A key that was deleted or has expired is a Get with an empty Version; that it did not
+	// exist at the beginning need not be told. It ends with ctx, or with the first error of each.
 	Watch(ctx context.Context, key string, since string, each func(*ringapi.Get) error) error
 
 	Status(ctx context.Context) (*ringapi.Status, error)

@@ -38,7 +38,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, key string) erro
 	stream := &eventStream{w: w, control: http.NewResponseController(w)}
 	defer stream.keepAlive(h.config.KeepAlive)()
 	err := h.service.Watch(r.Context(), key, since, func(change *ringapi.Get) error {
-		return stream.event("change", change.Version, change)
+		return stream.event("change", change.Version, listed(change))
 	})
 	if r.Context().Err() != nil || errors.Is(err, errStreamBroken) {
 		return nil // nobody is there to be told
