@@ -10,10 +10,10 @@ import (
 	"github.com/cockroachdb/datadriven"
 )
 
-// TestTraces replays testdata/*: one step at a time, with the messages that it takes and the changes that it makes. Time stands still but for
+// TestTraces replays testdata/trace/*: one step at a time, with the messages that it takes and the changes that it makes. Time stands still but for
 // "run"; messages are delivered at once, in order.
 func TestTraces(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/trace", func(t *testing.T, path string) {
 		var s *traced
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			if d.Cmd == "ring" {
