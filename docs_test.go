@@ -13,7 +13,7 @@ import (
 
 // pages are the documents for people; paths in them are relative to the page.
 var pages = []string{"README.md", "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/operations.md", "docs/sockets.md", "docs/course.md",
-	"docs/plan.md", "docs/sim.md", "docs/lab.md"}
+	"docs/plan.md", "docs/sim.md", "docs/lab.md", "docs/ring.md"}
 
 var (
 	mdLink = regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]*))?\)`)

@@ -1,4 +1,4 @@
-// Package course keeps docs/course.md and docs/sim.md true. It runs every command that a page shows, as typed and in the order of the
+// Package course keeps docs/course.md, docs/sim.md and docs/ring.md true. It runs every command that a page shows, as typed and in the order of the
 // page, in one shell, and compares what comes out with what the page says:
 //
 //	```console        the output is the same to the byte, but for what a simulation cost ("took ...")

@@ -269,15 +269,19 @@ func (r *run) livingHosts() int {
 // inOrder compares each position's neighbours with the truth.
 func (r *run) inOrder() bool {
 	refs := r.net.ordered()
-	for i, ref := range refs {
-		if len(refs) == 1 {
-			return true
+	n := len(refs)
+	if n == 1 {
+		return true
+	}
+	for h := range r.net.hosts {
+		if !r.net.alive(core.Host(h)) {
+			continue
 		}
-		v := r.net.hosts[ref.Host].node.View()
-		at := slices.IndexFunc(v.Positions, func(p core.PositionView) bool { return p.Self == ref })
-		p := v.Positions[at]
-		if !p.In || len(p.Successors) == 0 || p.Successors[0] != refs[(i+1)%len(refs)] || !p.HasPredecessor || p.Predecessor != refs[(i+len(refs)-1)%len(refs)] {
-			return false
+		for _, p := range r.net.hosts[h].node.View().Positions {
+			i := owner(refs, p.Self.ID)
+			if !p.In || len(p.Successors) == 0 || p.Successors[0] != refs[(i+1)%n] || !p.HasPredecessor || p.Predecessor != refs[(i+n-1)%n] {
+				return false
+			}
 		}
 	}
 	return true
