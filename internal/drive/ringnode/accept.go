@@ -129,8 +129,12 @@ func (n *Node) papers() papers {
 	return papers{e.certificate, e.presence}
 }
 
-// judge decides on a token. What the cache does not know, or may know no longer, is read from the ring.
+// judge decides on a token. One that the cache does not know is looked for in the ring; that one was revoked meanwhile is told by a
+// kick, or found within a minute: a ring whose holders are away must let the hosts in that would mend it.
 func (n *Node) judge(ctx context.Context, id ringwire.TokenID) (tokenRecord, verdict) {
+	if t, v := n.trust.judge(id, time.Now()); v != unknown {
+		return t, v
+	}
 	n.freshSystem(ctx)
 	return n.trust.judge(id, time.Now())
 }

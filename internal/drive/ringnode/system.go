@@ -28,8 +28,9 @@ const (
 	systemFresh  = 2 * time.Second     // a cache so young decides on admission
 	systemGrace  = 7 * 24 * time.Hour  // a token is remembered longer than it is good, so that its holder can be told why it is not
 	evictedTime  = 2 * certificateTime // after it no certificate of the evicted host is valid any more
-	queueRetry   = 2 * time.Second     // between attempts to write what the ring does not have yet
-	systemAnswer = 3 * time.Second     // for which a stranger's hello waits for the ring
+	kickPause    = 200 * time.Millisecond
+	queueRetry   = 2 * time.Second // between attempts to write what the ring does not have yet
+	systemAnswer = 3 * time.Second // for which a stranger's hello waits for the ring
 )
 
 // keepSystem keeps the cache of the system records, and writes what waits for a ring that can take it, until ctx ends.
@@ -45,6 +46,9 @@ func (n *Node) keepSystem(ctx context.Context) {
 			pause = queueRetry
 		}
 		n.refresh(ctx)
+		if !sleep(ctx, kickPause) { // members cannot have it read more often either
+			return
+		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
@@ -89,7 +93,7 @@ func (n *Node) flushQueue(ctx context.Context) bool {
 	return done
 }
 
-// freshSystem makes sure that the cache is young, if the ring answers soon. Several who want to know share one reading.
+// freshSystem reads the system records, if that is not just done and the ring answers soon. Several who want to know share one reading.
 func (n *Node) freshSystem(ctx context.Context) {
 	if !n.isReady() {
 		return
@@ -102,6 +106,7 @@ func (n *Node) freshSystem(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, systemAnswer)
 	defer cancel()
 	n.refreshLocked(ctx)
+	n.systemRead = time.Now() // also when the ring did not answer: strangers cannot have it asked more often
 }
 
 // refresh reads the system records.
