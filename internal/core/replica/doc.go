@@ -30,5 +30,29 @@
 //
 // # What is promised, and why it holds
 //
-// (written with the machine)
+// Words: R holders of a key, W synced acknowledgements a write needs, Q answers a read needs. A host is *sure* of an arc when what it does not have there
+// was never acknowledged, as far as the rules below can tell; else it says unsure and the next host down the ring steps into the group of R. A
+// host that is merely silent keeps its place, so coordinators with one view and R hosts that are sure form quorums that meet.
+//
+//   - Nothing acknowledged is lost while at most W-1 of its W hosts are lost for ever. A record leaves a disk only by the merge (something that knew it
+//     overwrote it), by its own time, or after all R holders of the present view have synced it (handover.go). That rests on disks that keep what they
+//     synced, and on nothing else: no clock, no view.
+//   - Merges lose nothing: a version goes only when another's context covers it. A host's write covers its own earlier writes to the key by definition, so that one
+//     counter a host is enough; ringwire.Record says why all orders of merging agree.
+//   - Reads are linearizable among hosts with one view: a read returns what Q hold alike, or else a merge that max(R-Q+1, R/2+1) hosts hold exactly; so any two
+//     results were once the state of a common host, and a host's state only grows.
+//   - No "not found" for what is there: only Q hosts that are sure say so. A new holder becomes sure (arcs.go) when it has synchronised with
+//     R-W+1 of the group, at least one of which has any acknowledged write, and when former holders have stepped down: more than R that are sure could
+//     form quorums that don't meet. It begins Absence after the holder before it has gone; a host that is cut off from R-W+1 of its group,
+//     or restarts, lapses after Absence/2 unless it has synchronised with them. That compares durations on two clocks, and so assumes that clocks run at about
+//     the same speed, that Away is not far off, and that hosts notice absences within Absence/2 of each other.
+//   - After GiveUp with too few of a group, its survivors are taken for all there is: counted, and the only case in which a false "not found" is intended.
+//   - Where views differ (partitions, moments after a change) both sides may acknowledge. Then neither write is dropped: they are siblings. A delete that did not see
+//     an acknowledged write is such a sibling too: the value stays.
+//   - A member that lies cannot change, forge or roll back: signatures bind ring, key, dot, context, value and TTL. It can withhold, can keep a value alive beyond
+//     its TTL by sending it again to hosts where it has ended, can overwrite (any member may), and can spoil a key for one writer by covering dots that
+//     this writer has not made yet; the writer then refuses what covers them, and its writes to that key fail rather than vanish.
+//
+// A key's context has one entry for each host that ever coordinated a write to it, at most ringwire.MaxContext. A change to a set reads and writes the whole record on each
+// holder's disk: about 300 bytes a member.
 package replica

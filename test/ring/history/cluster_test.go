@@ -86,7 +86,8 @@ type host struct {
 	tickAt  time.Duration
 	member  bool // takes part in the ring: not yet joined, or left
 	rogue   bool
-	lost    bool // for ever
+	lost    bool  // for ever
+	failing error // of its disk
 }
 
 func newCluster(opt options) *cluster {
@@ -306,6 +307,13 @@ func (h *host) act(a replica.Action) {
 // sync is the disk: slow, in order, and all or nothing.
 func (h *host) sync(token uint64, change func()) {
 	life := h.life
+	if h.failing != nil {
+		h.c.at(0, func() {
+			h.r.Persisted(h.c.now, token, h.failing)
+			h.drain()
+		})
+		return
+	}
 	if h.c.opt.mutant == ackBeforeSync {
 		change()
 		h.c.at(0, func() { h.persisted(life, token) })
