@@ -66,19 +66,25 @@ func window(all []Ref, at, step, r, most int, self Host) []Ref {
 	return out
 }
 
-// seek returns the index of the first ref at or after id, len(all) when there is none. Positions are hashes, evenly spread: the search begins where id
-// would be in a perfectly even ring and doubles its step, which touches far less memory than halving does.
+// seek returns the index of the first ref at or after id, len(all) when there is none.
 func seek(all []Ref, id ID) int {
-	if len(all) == 0 {
+	return gallop(len(all), id, func(i int) bool { return all[i].ID.Compare(id) >= 0 })
+}
+
+// gallop returns the first of n positions, ascending, for which reached holds, n when there is none. reached tells whether a position is at or after id.
+// Positions are hashes, evenly spread: the search begins where id would be in a perfectly even ring and doubles its step, which touches far less memory
+// than halving does.
+func gallop(n int, id ID, reached func(i int) bool) int {
+	if n == 0 {
 		return 0
 	}
-	guess := int(binary.BigEndian.Uint32(id[:])>>1) * len(all) >> 31
+	guess := int(binary.BigEndian.Uint32(id[:])>>1) * n >> 31
 	lo, hi := guess, guess
-	for step := 1; lo > 0 && all[lo-1].ID.Compare(id) >= 0; step *= 2 {
+	for step := 1; lo > 0 && reached(lo-1); step *= 2 {
 		hi, lo = lo-1, max(lo-1-step, 0)
 	}
-	for step := 1; hi < len(all) && all[hi].ID.Compare(id) < 0; step *= 2 {
-		lo, hi = hi+1, min(hi+step, len(all))
+	for step := 1; hi < n && !reached(hi); step *= 2 {
+		lo, hi = hi+1, min(hi+step, n)
 	}
-	return lo + sort.Search(hi-lo, func(i int) bool { return all[lo+i].ID.Compare(id) >= 0 })
+	return lo + sort.Search(hi-lo, func(i int) bool { return reached(lo + i) })
 }

@@ -3,7 +3,6 @@ package ring
 import (
 	"encoding/binary"
 	"slices"
-	"sort"
 
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
 )
@@ -38,7 +37,7 @@ func (t *table) id(e entry) ID { return t.dir.Positions(e.host)[e.index] }
 
 // search returns the index of the first entry at or after id.
 func (t *table) search(id ID) int {
-	return sort.Search(len(t.entries), func(i int) bool { return t.id(t.entries[i]).Compare(id) >= 0 })
+	return gallop(len(t.entries), id, func(i int) bool { return t.id(t.entries[i]).Compare(id) >= 0 })
 }
 
 // find returns the index of the entry of h's first position.
