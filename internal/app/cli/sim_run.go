@@ -255,8 +255,12 @@ func (r *simRun) simulate(ctx context.Context, sc *scenario.Scenario, w *watcher
 	case err == nil:
 		return newSimDoc(sc, res, w.story, time.Since(start)), nil
 	case ctx.Err() != nil:
-		return nil, interruption(ctx, "simulating", sc.Name, fmt.Sprintf("at %s of virtual time, with %d of %s complete",
-			units.FormatDuration(time.Duration(now.Load())), done.Load(), units.Plural(int(peers.Load()), "peer")))
+		at := "before it began"
+		if peers.Load() > 0 {
+			at = fmt.Sprintf("at %s of virtual time, with %d of %s complete",
+				units.FormatDuration(time.Duration(now.Load())), done.Load(), units.Plural(int(peers.Load()), "peer"))
+		}
+		return nil, interruption(ctx, "simulating", sc.Name, at)
 	case errors.Is(err, sim.ErrBoundBeaten):
 		return nil, beaten(sc, err)
 	}
