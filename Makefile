@@ -26,7 +26,7 @@ unit: peers
 	$(GO) test -race -timeout 5m ./test/harness
 
 interop: peers
-	$(GO) test -count=1 -p 1 -timeout 15m ./test/interop ./test/chaos ./test/lab ./test/course
+	$(GO) test -count=1 -p 1 -timeout 15m ./test/interop ./test/chaos ./test/lab ./test/course ./test/ring/...
 
 # The clients, trackers and torrent makers that the tests talk to.
 peers:
