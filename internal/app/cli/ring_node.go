@@ -150,9 +150,14 @@ func (n *ringNode) run(ctx context.Context) error {
 	defer cancel(nil)
 	done := make(chan error, 1)
 	go func() { done <- node.Run(running) }()
+	slow := time.AfterFunc(slowJoin, func() {
+		n.inv.say("still waiting for a member of the ring to answer; are they running, and does a firewall let UDP pass?")
+	})
+	defer slow.Stop()
 	select {
 	case err = <-done:
 	case <-node.Ready():
+		slow.Stop()
 		if err := n.ready(node); err != nil {
 			cancel(nil)
 			<-done
@@ -173,6 +178,9 @@ func (n *ringNode) serve(ctx context.Context, node *ring.Node, done <-chan error
 		func() { n.emitState(ctx, node) })()
 	return <-done
 }
+
+// slowJoin is after how long a user is told why nothing happens.
+const slowJoin = 3 * time.Second
 
 // statusTimeout bounds a look at the node of this process.
 const statusTimeout = time.Second
@@ -205,6 +213,17 @@ func (n *ringNode) emitState(ctx context.Context, node *ring.Node) {
 	}
 }
 
+// needed is how many hosts a new ring must have before it takes values.
+func (n *ringNode) needed() int {
+	switch {
+	case n.config.Write > 0 || n.config.Read > 0:
+		return max(n.config.Write, n.config.Read)
+	case n.config.Replicas == 1:
+		return 1
+	}
+	return 2
+}
+
 // ready tells that the node is a member, and how the next one becomes one.
 func (n *ringNode) ready(node *ring.Node) error {
 	addr, token := node.Addr().String(), node.Token()
@@ -219,6 +238,9 @@ func (n *ringNode) ready(node *ring.Node) error {
 	n.inv.events.emit(event)
 	if n.inv.events.on {
 		return nil
+	}
+	if hosts := n.needed(); token != "" && hosts > 1 {
+		n.inv.say(fmt.Sprintf("values can be stored once %d nodes are in the ring", hosts))
 	}
 	if token == "" {
 		n.inv.say("the next machine needs a token besides; eddy ring token new makes one")

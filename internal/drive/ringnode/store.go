@@ -15,6 +15,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/eddy-p2p/eddy/internal/core/replica"
+	"github.com/eddy-p2p/eddy/internal/format/ringapi"
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
 )
 
@@ -113,7 +114,8 @@ func openBolt(name string) (db *bolt.DB, err error) {
 	db, err = bolt.Open(name, 0o600, &bolt.Options{Timeout: lockTimeout, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, errors.New("in use by another eddy; stop it, or give this one a data directory of its own (--data)")
+		return nil, &ringapi.Error{Code: ringapi.Conflict, Message: "another eddy uses the data directory",
+			Hint: "stop it, or give this one a directory of its own with --data"}
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrVersionMismatch), errors.Is(err, bolterrors.ErrChecksum),
 		errors.Is(err, bolterrors.ErrInvalidMapping):
 		return nil, fmt.Errorf("%w: %w", errStoreDamaged, err)
