@@ -108,6 +108,7 @@ func TestKillAndRestart(t *testing.T) {
 func TestLeave(t *testing.T) {
 	nodes := grow(t, 4, Config{Vnodes: 4})
 	putAll(t, nodes, 20)
+	settled(t, nodes)
 	if err := nodes[1].Leave(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -155,4 +156,17 @@ func TestTwentyNodes(t *testing.T) {
 	rest := append(append([]*live{}, nodes[:7]...), nodes[8:]...)
 	getAll(t, rest, 40)
 	whole(t, rest[5], 19)
+}
+
+// settled waits until every host has synchronised its arcs.
+func settled(t *testing.T, nodes []*live) {
+	t.Helper()
+	for _, l := range nodes {
+		eventually(t, "arcs are not synchronised", func() error {
+			if s := l.snapshot(); s.stats.Unsure > 0 {
+				return fmt.Errorf("%d of %d", s.stats.Unsure, s.stats.Arcs)
+			}
+			return nil
+		})
+	}
 }
