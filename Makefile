@@ -54,4 +54,4 @@ fuzz:
 	done
 
 clean:
-	rm -rf bin bench/out bench/limit/limit bench/trackerload/trackerload
+	rm -rf bin bench/out bench/limit/limit bench/ringload/ringload bench/trackerload/trackerload
