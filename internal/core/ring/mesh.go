@@ -16,6 +16,7 @@ func (n *Node) remesh() {
 	if !n.cfg.Cache && t.alive > 4*(n.cfg.Successors+1) {
 		t.clear(true) // large enough: without a cache nobody needs to know all
 		n.next.gossip = never
+		return
 	}
 	if t.off || !t.complete {
 		n.shrunk()

@@ -60,9 +60,11 @@ func (n *Node) countMembers() (count int, whole bool) {
 	return len(slices.Compact(hosts)), whole
 }
 
-// wraps reports whether p's successor list goes around the whole ring: fewer than r other hosts are in it.
+// wraps reports whether p's successor list goes around the whole ring: fewer than r other hosts are in it, and it ends with p's predecessor. A list
+// that is short because somebody in it has just died does not.
 func (n *Node) wraps(p *position) bool {
-	return p.in && len(p.succ) < MaxList && distinctHosts(p.succ, n.cfg.Self) < n.cfg.Successors
+	k := len(p.succ)
+	return p.in && k < MaxList && distinctHosts(p.succ, n.cfg.Self) < n.cfg.Successors && p.hasPred == (k > 0) && (k == 0 || p.succ[k-1] == p.pred)
 }
 
 // Owns reports whether this host is the successor of key as far as it knows: key lies between the predecessor of one of its positions and that position.
