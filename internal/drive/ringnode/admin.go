@@ -1,0 +1,126 @@
+package ringnode
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/eddy-p2p/eddy/internal/format/ringapi"
+	"github.com/eddy-p2p/eddy/internal/format/ringwire"
+)
+
+// Leave hands over everything, and ends the node. It returns when the node has left.
+func (n *Node) Leave(ctx context.Context) error {
+	if !n.isReady() {
+		return errNotReady
+	}
+	began := false
+	n.step("leaving the ring", func(now time.Duration) {
+		began = true
+		n.ring.Leave(now)
+	})
+	if !began {
+		return n.state()
+	}
+	select {
+	case <-n.gone:
+		return nil
+	case <-n.ended:
+		select {
+		case <-n.gone:
+			return nil
+		default:
+			return &ringapi.Error{Code: ringapi.TooFew, Message: "the node stopped before everything was handed over"}
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// NewToken makes a token that admits members, or clients.
+func (n *Node) NewToken(ctx context.Context, ttl time.Duration, client bool) (*ringapi.Token, error) {
+	if !n.isReady() {
+		return nil, errNotReady
+	}
+	role := ringwire.RoleMember
+	if client {
+		role = ringwire.RoleClient
+	}
+	if ttl == 0 {
+		ttl = n.cfg.TokenTime
+	}
+	if ttl < time.Second {
+		return nil, &ringapi.Error{Code: ringapi.Invalid, Message: "a token that is good for less than a second is good for nothing"}
+	}
+	t, err := n.makeToken(role, ttl)
+	if err != nil {
+		return nil, &ringapi.Error{Code: ringapi.Failed, Message: err.Error()}
+	}
+	n.flushQueue(ctx)
+	n.kickAll()
+	n.kickSystem()
+	return &ringapi.Token{ID: t.ID().String(), Token: t.String(), Expires: time.Unix(t.Expires, 0).UTC()}, nil
+}
+
+// RevokeToken makes a token useless.
+func (n *Node) RevokeToken(ctx context.Context, id string) error {
+	if !n.isReady() {
+		return errNotReady
+	}
+	token, err := ringwire.ParseTokenID(id)
+	if err != nil {
+		return &ringapi.Error{Code: ringapi.Invalid, Message: err.Error()}
+	}
+	n.freshSystem(ctx)
+	record, v := n.trust.judge(token, time.Now())
+	if v == unknown {
+		return &ringapi.Error{Code: ringapi.NotFound, Message: fmt.Sprintf("no token has the ID %s", id)}
+	}
+	return n.tell(ctx, revokedKey, token[:], time.Unix(record.expires, 0))
+}
+
+// Evict makes all members refuse a node from now on.
+func (n *Node) Evict(ctx context.Context, node string) error {
+	if !n.isReady() {
+		return errNotReady
+	}
+	for h := range ringwire.Host(n.hosts.len()) {
+		e := n.hosts.get(h)
+		if !n.named(h, &e, node) {
+			continue
+		}
+		if h == self {
+			return &ringapi.Error{Code: ringapi.Invalid, Message: "a node cannot evict itself", Hint: "ask another node, or use leave"}
+		}
+		return n.tell(ctx, evictedKey, e.certificate.Public[:], time.Now().Add(evictedTime))
+	}
+	return &ringapi.Error{Code: ringapi.NotFound, Message: fmt.Sprintf("no node %s is known here", node), Hint: "use an ID or address that eddy ring check shows"}
+}
+
+// named reports whether text is an ID or the address of a host.
+func (n *Node) named(h ringwire.Host, e *hostEntry, text string) bool {
+	if e.presence.Addr.String() == text {
+		return true
+	}
+	for _, id := range n.hosts.Positions(h) {
+		if n.space.Format(id) == text {
+			return true
+		}
+	}
+	return false
+}
+
+// Rotate replaces the ring's secrets. Members that cannot be reached now need the new token to come back; they keep ID and data.
+func (n *Node) Rotate(ctx context.Context) (*ringapi.Token, error) {
+	if !n.isReady() {
+		return nil, errNotReady
+	}
+	missed, err := n.rotate(ctx)
+	if err != nil {
+		return nil, &ringapi.Error{Code: ringapi.Failed, Message: "changing the secrets: " + err.Error()}
+	}
+	for _, h := range missed {
+		n.log.Warn("a member did not get the new secrets: start it with --join and the new token", "id", n.hostID(h), "addr", n.hosts.addr(h))
+	}
+	return n.NewToken(ctx, 0, false)
+}
