@@ -112,7 +112,7 @@ func TestShortListIsNoSmallRing(t *testing.T) {
 	next := n.pos[0].succ
 	n.Stabilize(w.now, 0)
 	n.Expire(w.now, 0)
-	if v := n.View(); len(v.Positions[0].Successors) != 1 || v.Mesh || v.Complete {
+	if v := n.View(); len(v.Positions[0].Successors) != 1 || v.Mesh {
 		t.Errorf("after the death of one of %d successors: %+v", len(next), v)
 	}
 	if holders, ok := n.Holders(next[0].ID, 3, nil); ok {

@@ -60,11 +60,16 @@ func (n *Node) countMembers() (count int, whole bool) {
 	return len(slices.Compact(hosts)), whole
 }
 
-// wraps reports whether p's successor list goes around the whole ring: fewer than r other hosts are in it, and it ends with p's predecessor. A list
-// that is short because somebody in it has just died does not.
+// wraps reports whether p's successor list seems to go around the whole ring: fewer than r other hosts are in it.
 func (n *Node) wraps(p *position) bool {
+	return p.in && len(p.succ) < MaxList && distinctHosts(p.succ, n.cfg.Self) < n.cfg.Successors
+}
+
+// closed reports whether p's successor list surely goes around: it wraps, and ends with p's predecessor. One that is short because somebody in it has
+// just died does not, and names too few holders.
+func (n *Node) closed(p *position) bool {
 	k := len(p.succ)
-	return p.in && k < MaxList && distinctHosts(p.succ, n.cfg.Self) < n.cfg.Successors && p.hasPred == (k > 0) && (k == 0 || p.succ[k-1] == p.pred)
+	return n.wraps(p) && p.hasPred == (k > 0) && (k == 0 || p.succ[k-1] == p.pred)
 }
 
 // Owns reports whether this host is the successor of key as far as it knows: key lies between the predecessor of one of its positions and that position.
@@ -118,7 +123,7 @@ func (n *Node) collect(buf []Ref, start int, p *position, key ID, count int) ([]
 			buf = append(buf, x)
 		}
 	}
-	if len(buf)-start < count && n.wraps(p) { // around the ring: whoever is before the key comes last
+	if len(buf)-start < count && n.closed(p) { // around the ring: whoever is before the key comes last
 		for _, x := range append([]Ref{p.self}, p.succ...) {
 			if len(buf)-start < count && !hasHost(buf[start:], x.Host) {
 				buf = append(buf, x)
