@@ -114,6 +114,16 @@ var heldExplorations = []exploration{
 	{"r=3: 6 hosts, 2 fail, 1 loss, 3 messages at once", bounds{successors: 3, slots: 6, members: []int{0, 1, 2, 3, 4, 5}, quits: 2, losses: 1, flight: 3, states: 400000}, 400000, false},
 }
 
+// Broken by hand, with -short (caught: the depth and what was said):
+//
+//	join without a successor list            18  no ideal ring at rest; no live successor
+//	join without the check of the place      18  too few principals
+//	a dead head stays in the list            16  messages without end
+//	silence instead of Busy                   3  a host waits for an answer that nobody will send
+//	the successor's list without its head     0  no ideal ring at rest
+//	rectify without a ping, a predecessor believed unasked: no violation even in the full bounds, but fewer states than claimed
+//	notifies not coalesced, State instead of Busy, predecessors taken without the check between: no violation in the short bounds
+//
 // "Model check: every schedule of joins, failures, losses and delays on rings to 6 nodes with r = 2, 3 [...]; at least 1e6 states. Zave's invariant asserted after
 // every step while the assumption holds [...]; progress from mutual queries."
 func TestExplore(t *testing.T) {
