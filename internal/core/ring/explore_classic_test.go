@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The published violations: what Zave found in the protocol of 2001 ("Using lightweight modeling to understand Chord", 2012, section 5). A host that joins takes
+// The published violations: what Zave found in the protocol of 2001 ("Using lightweight modeling to understand Chord", 2012). A host that joins takes
 // the successor alone; whoever stabilises believes its successor's predecessor without asking it; and nobody pings the predecessor before another claims its place. Failures
 // leave more than r members each time, and every member a live successor where the name does not say otherwise.
 var published = []struct {

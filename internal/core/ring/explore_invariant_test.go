@@ -6,7 +6,7 @@ import (
 	"math/bits"
 )
 
-// Zave's invariant over a world, written anew from the paper ("How to make Chord correct", 2017, sections 4.3 and 5) and not with CheckRing, which is
+// Zave's invariant over a world, written anew from the paper ("How to make Chord correct", 2017) and not with CheckRing, which is
 // held against it.
 
 // The parts of the invariant, and what follows from it.
@@ -22,7 +22,7 @@ var (
 
 // settled is w with every answer that is in flight to whoever asked taken as received. The proof reads another's state and changes the own in one step; in
 // messages the answer takes a while, but until it comes the asker tells nobody its state (Busy), so that its step may be taken as done when
-// the answer is sent (Zave 2017, section 3.3). The invariant is a promise about these worlds.
+// the answer is sent. The invariant is a promise about these worlds.
 func (x *explorer) settled(w *world) world {
 	v := *w
 	for _, f := range w.flight[:w.flights] {
@@ -33,7 +33,7 @@ func (x *explorer) settled(w *world) world {
 	return v
 }
 
-// harm says how a world that keeps no assumption is broken, by the names of Zave 2012, section 4: the ring as its members see it, without a view to what is in flight.
+// harm says how a world that keeps no assumption is broken, by the names of Zave 2012: the ring as its members see it, without a view to what is in flight.
 func (x *explorer) harm(w *world) (found []error) {
 	members := x.membership(w)
 	var next [maxSlots]int

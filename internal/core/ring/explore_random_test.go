@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// "Random schedules beyond": rings of up to 40 hosts with up to 4 positions, minutes of joins, failures, departures, restarts, lost messages and partitions in virtual
+// "Random schedules beyond": rings of up to 40 hosts with up to 4 positions, minutes of joins, failures, departures, lost messages and partitions in virtual
 // time; then quiescence, and one ring of all who live. A seed replays its schedule.
 func TestRandomSchedules(t *testing.T) {
 	seeds := uint64(24)

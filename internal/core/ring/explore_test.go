@@ -122,7 +122,8 @@ var heldExplorations = []exploration{
 //	silence instead of Busy                   3  a host waits for an answer that nobody will send
 //	the successor's list without its head     0  no ideal ring at rest
 //	rectify without a ping, a predecessor believed unasked: no violation even in the full bounds, but fewer states than claimed
-//	notifies not coalesced, State instead of Busy, predecessors taken without the check between: no violation in the short bounds
+//	State instead of Busy: no violation in the full bounds
+//	notifies not coalesced, predecessors taken without the check between: no violation in the short bounds
 //
 // "Model check: every schedule of joins, failures, losses and delays on rings to 6 nodes with r = 2, 3 [...]; at least 1e6 states. Zave's invariant asserted after
 // every step while the assumption holds [...]; progress from mutual queries."
