@@ -59,12 +59,15 @@ type evidence struct {
 	at, retry    time.Duration
 }
 
+// longAgo is a time before all others, from which durations can still be told.
+const longAgo = -never / 2
+
 // evidenceLife is for how long a synchronisation counts: what came to the other host meanwhile may not have come here.
 const evidenceLife = 2 * time.Minute
 
 func (a *arcs) init(cfg *Config) {
 	a.leavers = map[ringwire.Host]bool{}
-	a.joined, a.leftAt = never, -never
+	a.joined, a.leftAt = never, longAgo
 	if cfg.First && len(cfg.Arcs) == 0 {
 		a.sure = spansOf(ringwire.Arc{})
 		a.setGroup(a.sure, 1)

@@ -429,7 +429,7 @@ func (r *Replica) syncPiece(p *piece, h ringwire.Host, claim bool) {
 	arc := p.arc
 	var s *session
 	s = r.startSession(h, arc, false, claim, func(ok bool) {
-		e := evidence{host: h, at: -never, retry: r.now + r.jitter(4*r.cfg.Retry)}
+		e := evidence{host: h, at: longAgo, retry: r.now + r.jitter(4*r.cfg.Retry)}
 		if ok {
 			e.sure, e.counts, e.others, e.at = s.root.Sure, s.root.Sure || s.root.Fresh || s.root.Same, int(s.root.Group), r.now
 			e.lapsed = s.root.Lapsed

@@ -20,8 +20,8 @@ type Final struct {
 //
 //  1. each acknowledged write is returned, causally overwritten, or a sibling;
 //  2. no value is read that nobody wrote;
-//  3. an acknowledged delete without a concurrent write stays deleted (concurrent: the delete's version does not include the write's; by the clock where
-//     the interface tells no versions of deletes);
+//  3. an acknowledged delete without a concurrent write stays deleted: what was acknowledged before the delete began, by the clock, or what the delete's
+//     version includes, is not there at the end, even if both were asked for on different sides of a partition;
 //  4. all nodes return the same;
 //  6. a session that passes its version reads its writes.
 //
@@ -148,12 +148,8 @@ func (c *checker) resurrected(f *Final, value string) {
 		if d.Kind != Delete || d.Outcome != OK {
 			continue
 		}
-		after := w.Return < d.Invoke
-		if d.Version != "" {
-			after = version(d.Version).Includes(version(w.Version))
-		}
-		if after {
-			c.report("deleted value returned (3): %s = %s at node %s was written before a delete that was acknowledged and knew it", f.Key, value, f.Node)
+		if w.Return < d.Invoke || d.Version != "" && version(d.Version).Includes(version(w.Version)) {
+			c.report("deleted value returned (3): %s = %s at node %s was acknowledged before a delete at node %s that was acknowledged too", f.Key, value, f.Node, d.Node)
 		}
 	}
 }

@@ -86,6 +86,7 @@ type host struct {
 	tickAt  time.Duration
 	member  bool // takes part in the ring: not yet joined, or left
 	rogue   bool
+	cut     bool  // nothing comes or goes, and nobody knows it yet
 	lost    bool  // for ever
 	failing error // of its disk
 }
@@ -370,7 +371,7 @@ func (h *host) send(to *host, m *ringwire.Data) {
 }
 
 func (to *host) receive(from *host, b []byte) {
-	if to.r == nil || from.side != to.side {
+	if to.r == nil || from.side != to.side || from.cut || to.cut {
 		return
 	}
 	m, err := ringwire.ParseData(b)
