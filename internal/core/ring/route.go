@@ -89,9 +89,10 @@ func (n *Node) before(key ID) (best Ref, ok bool) {
 		if !p.in {
 			continue
 		}
-		for _, list := range [][]Ref{{p.self}, {p.pred}, p.succ, p.fingers} {
+		preds := p.preds[:min(1, len(p.preds))] // a predecessor that is not there must not be told from host 0 at position 0 by its value
+		for _, list := range [][]Ref{{p.self}, preds, p.succ, p.fingers} {
 			for _, x := range list {
-				if x == p.pred && !p.hasPred || x.ID == key || x.Host != n.cfg.Self && n.doubtful(x.Host) {
+				if x.ID == key || x.Host != n.cfg.Self && n.doubtful(x.Host) {
 					continue
 				}
 				if !ok || between(best.ID, x.ID, key) {
