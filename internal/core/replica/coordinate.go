@@ -367,7 +367,7 @@ func (r *Replica) stepWriting(o *op) {
 	}
 	for i := range group {
 		if p := &group[i]; !p.stored && !p.bad && p.ask == 0 {
-			r.ask(o, p, &ringwire.Data{Kind: ringwire.DataWrite, Record: o.target})
+			r.ask(o, p, &ringwire.Data{Kind: ringwire.DataWrite, Record: o.target, Filter: o.phase == writing})
 		}
 	}
 }

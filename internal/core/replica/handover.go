@@ -36,7 +36,7 @@ func (r *Replica) hint(d disk, rec *ringwire.Record) {
 		r.stats.Hints++
 		for _, h := range hosts {
 			if h.Host != d.from && h.Host != r.cfg.Self {
-				r.send(h.Host, &ringwire.Data{Kind: ringwire.DataWrite, Op: r.nextToken(), Record: rec})
+				r.send(h.Host, &ringwire.Data{Kind: ringwire.DataWrite, Op: r.nextToken(), Record: rec, Filter: true})
 			}
 		}
 	})

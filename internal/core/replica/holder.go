@@ -16,7 +16,7 @@ func (r *Replica) onRead(from ringwire.Host, m *ringwire.Data) {
 		return
 	}
 	rec := r.load(m.Key)
-	a := &ringwire.Data{Kind: ringwire.DataAnswer, Op: m.Op, Sure: r.sure(r.position(m.Key)), Digest: rec.Digest()}
+	a := &ringwire.Data{Kind: ringwire.DataAnswer, Op: m.Op, Sure: r.sure(r.position(m.Key)), Digest: r.digest(m.Key, rec)}
 	if a.Same = m.Digest == a.Digest; !a.Same || m.Filter {
 		a.Record, a.Same = rec, false
 	}
@@ -49,7 +49,7 @@ func (r *Replica) onWrite(from ringwire.Host, m *ringwire.Data) {
 		r.send(from, &ringwire.Data{Kind: ringwire.DataWritten, Op: m.Op, Status: status})
 		return
 	}
-	r.persist(m.Record, disk{from: from, ask: m.Op})
+	r.persist(m.Record, disk{from: from, ask: m.Op, show: !m.Filter})
 }
 
 // afford charges a host's budget of writes.
@@ -70,8 +70,8 @@ func (r *Replica) afford(from ringwire.Host, size int64) bool {
 func (r *Replica) persist(rec *ringwire.Record, d disk) {
 	d.key, d.wrote, d.bytes = rec.Key, rec.Digest(), int64(rec.Size())
 	if e := r.index.byKey[rec.Key]; e != nil && r.writing[rec.Key] == 0 {
-		old := r.load(rec.Key)
-		if merged := ringwire.Merge(old, rec); merged.Digest() == e.digest {
+		// A member that a set does not have yet is news without the work of merging a thousand others.
+		if old := r.load(rec.Key); old.Knows(rec) && ringwire.Merge(old, rec).Digest() == e.digest {
 			r.stats.Stale++
 			r.written(d, old)
 			return
@@ -105,6 +105,7 @@ func (r *Replica) Persisted(now time.Duration, token uint64, err error) {
 			break
 		}
 		r.note(d.key, rec)
+		r.recent.put(d.key, rec, r.now)
 		if !d.drop {
 			r.written(d, rec)
 			r.hint(d, rec)
@@ -121,8 +122,8 @@ func (r *Replica) written(d disk, rec *ringwire.Record) {
 	if d.ask == 0 {
 		return
 	}
-	a := &ringwire.Data{Kind: ringwire.DataWritten, Op: d.ask, Sure: r.sure(r.position(d.key)), Digest: rec.Digest()}
-	if a.Digest != d.wrote {
+	a := &ringwire.Data{Kind: ringwire.DataWritten, Op: d.ask, Sure: r.sure(r.position(d.key)), Digest: r.digest(d.key, rec)}
+	if a.Digest != d.wrote && d.show {
 		a.Record = rec
 	}
 	r.send(d.from, a)

@@ -18,10 +18,11 @@ type Replica struct {
 	head  int             // next of out to be drained
 	inbox []ringwire.Data // messages to itself, handled before an input returns
 
-	index *index
-	seq   uint64 // of the latest change of a record
-	dots  uint64 // counter of the latest own dot
-	token uint64 // of the latest question, Persist or Locate
+	index  *index
+	recent recent
+	seq    uint64 // of the latest change of a record
+	dots   uint64 // counter of the latest own dot
+	token  uint64 // of the latest question, Persist or Locate
 
 	arcs    arcs
 	ops     map[uint64]*op    // clients' operations
@@ -54,6 +55,7 @@ type disk struct {
 	drop  bool
 	from  ringwire.Host // who wants to know
 	ask   uint64        // its question; 0 = nobody does
+	show  bool          // and what is on disk beyond what it wrote
 	wrote ringwire.Digest
 	bytes int64
 	s     *session
@@ -101,19 +103,6 @@ func (r *Replica) note(key string, rec *ringwire.Record) {
 		r.expiry.add(e.next, key)
 	}
 	r.index.put(e)
-}
-
-// load reads a record; a failing disk breaks the replica.
-func (r *Replica) load(key string) *ringwire.Record {
-	if r.index.byKey[key] == nil {
-		return nil
-	}
-	rec, err := r.cfg.Store.Load(r.now, key)
-	if err != nil {
-		r.fail()
-		return nil
-	}
-	return rec
 }
 
 // fail stops everything after an error of the disk: what it holds is uncertain from here on, so this host answers for nothing.

@@ -200,7 +200,7 @@ func (r *Replica) offer(s *session, key string) {
 		return
 	}
 	s.moved++
-	r.inquire(s, question{m: &ringwire.Data{Kind: ringwire.DataWrite, Record: rec}})
+	r.inquire(s, question{m: &ringwire.Data{Kind: ringwire.DataWrite, Record: rec, Filter: true}})
 }
 
 // sessionReply takes an answer of the peer.

@@ -47,6 +47,7 @@ func (r *Replica) age(key string) {
 		r.forget(key, e.digest)
 	}
 	r.note(key, rec)
+	r.recent.drop(key)
 }
 
 // NextTick is when Tick is to be called next. There always is such a time.

@@ -14,15 +14,16 @@ const (
 	// DataAnswer: Op; Sure; Digest of the whole record here; Same, or Record (nil: none here); Members, the live members of
 	// a set.
 	DataAnswer
-	// DataWrite asks to merge Record and sync it to disk. Op, Record.
+	// DataWrite asks to merge Record and sync it to disk. Op, Record; Filter not to be sent what is there beyond it.
 	DataWrite
 	// DataWritten: Op; Sure; Status; Digest of what is on disk now; with Status OK and more on disk than was written, Record
-	// is all of it.
+	// is all of it unless Filter was asked for.
 	DataWritten
 	// DataTree asks for the digests below Prefix of the keys in Arc. Op, Arc, Prefix; Key to go on behind that one in a list;
 	// Claim when the asker holds Arc and will answer for it once it has synchronised.
 	DataTree
-	// DataNode: Op; Sure, Fresh and Lapsed of the whole Arc; Same: will be sure once former holders are no more; Group; Sums of the 16 branches below Prefix or, where these are few
+	// DataNode: Op; Sure, Fresh and Lapsed of the whole Arc; Same: will be sure once former holders are no more; Claim: holds a part of Arc, or was
+	// sure of one; Group; Sums of the 16 branches below Prefix or, where these are few
 	// keys, Items.
 	DataNode
 	// DataLeaving: the sender leaves the ring and hands over. No fields, no answer.

@@ -98,6 +98,20 @@ func (r *Record) groups(each func(group []Version)) {
 	}
 }
 
+// Knows reports whether r has a version of each register and member that o has; if not, merging o changes r.
+func (r *Record) Knows(o *Record) bool {
+	if r == nil || o == nil {
+		return o == nil
+	}
+	for i := range o.Versions {
+		_, found := slices.BinarySearchFunc(r.Versions, &o.Versions[i], func(v Version, w *Version) int { return v.compareGroup(w) })
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
 func joinContexts(group []Version) (c Context) {
 	for i := range group {
 		c = c.Join(group[i].Context)

@@ -23,11 +23,11 @@ func (c *cluster) do(t *testing.T, h *host, begin func(r *replica.Replica, id ui
 	t.Helper()
 	ended := false
 	c.op(h, func(r replica.Result, _ bool) { res, ended = r, true }, func(id uint64) { begin(h.r, id, c.now+3*time.Second) })
-	for range 50 {
+	for range 500 {
 		if ended {
 			return res
 		}
-		c.run(100 * time.Millisecond)
+		c.run(10 * time.Millisecond)
 	}
 	t.Fatal("an operation does not end")
 	return res
