@@ -65,6 +65,7 @@ type Node struct {
 	watches map[uint64]func(replica.Result) // by number
 	lookups map[uint64]chan ring.Result     // of the API, by token
 	seq     uint64                          // of operations and lookups
+	armed   time.Duration                   // when the timer calls the machines
 	broken  error                           // a fault that the machines cannot go on after
 	stopped bool                            // Run has ended
 	joined  bool

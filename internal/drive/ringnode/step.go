@@ -34,11 +34,17 @@ func (n *Node) step(doing string, input func(now time.Duration)) {
 	now := n.now()
 	input(now)
 	n.drain(now)
+	if n.nextTick() >= n.armed {
+		return // the timer goes off in time; most inputs move nothing nearer
+	}
 	select {
 	case n.wake <- struct{}{}:
 	default:
 	}
 }
+
+// nextTick is when the machines want to be called; mu is held.
+func (n *Node) nextTick() time.Duration { return min(n.ring.NextTick(), n.data.NextTick()) }
 
 // drain does the machines' actions until neither has any; mu is held.
 func (n *Node) drain(now time.Duration) {
@@ -181,13 +187,12 @@ func (n *Node) keepTime(ctx context.Context) {
 	defer timer.Stop()
 	for {
 		n.mu.Lock()
-		next := n.ring.NextTick()
-		next = min(next, n.data.NextTick())
-		broken := n.broken != nil
-		n.mu.Unlock()
-		if broken {
+		next := n.nextTick()
+		if n.broken != nil {
 			next = 1<<63 - 1
 		}
+		n.armed = next
+		n.mu.Unlock()
 		timer.Reset(min(max(next-n.now(), 0), time.Hour))
 		select {
 		case <-ctx.Done():

@@ -17,11 +17,12 @@ type verifier struct {
 	trust *admission
 
 	mu         sync.Mutex
-	young, old map[[32]byte]bool // results by the hash of all that they depend on; two generations instead of a list
+	young, old map[[32]byte]bool     // results by the hash of all that they depend on; two generations instead of a list
+	issued     map[[32]byte]struct{} // hashes of certificates that the ring's CA signed
 }
 
 func newVerifier(trust *admission) *verifier {
-	return &verifier{trust: trust, young: make(map[[32]byte]bool)}
+	return &verifier{trust: trust, young: make(map[[32]byte]bool), issued: make(map[[32]byte]struct{})}
 }
 
 // Sign implements replica.Signer.
@@ -52,8 +53,30 @@ func (v *verifier) check(writer ringwire.Writer, cert, b, sig []byte) bool {
 	if err != nil || c.Role != ringwire.RoleMember || sha256.Sum256(c.Public[:]) != writer || len(sig) != ed25519.SignatureSize {
 		return false
 	}
+	return v.known(c, cert) && ed25519.Verify(c.Public[:], b, sig)
+}
+
+// known reports whether the ring's CA signed a certificate. A host signs many records with one, so without memory half of the work of
+// checking a record would go there.
+func (v *verifier) known(c *ringwire.Certificate, cert []byte) bool {
+	key := sha256.Sum256(cert)
+	v.mu.Lock()
+	_, ok := v.issued[key]
+	v.mu.Unlock()
+	if ok {
+		return true
+	}
 	id := v.trust.identity()
-	return id.remembers(c) && ed25519.Verify(c.Public[:], b, sig)
+	if !id.remembers(c) {
+		return false
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.issued) >= verified {
+		clear(v.issued)
+	}
+	v.issued[key] = struct{}{}
+	return true
 }
 
 func (v *verifier) recall(key [32]byte) (ok, known bool) {
@@ -79,6 +102,7 @@ func (v *verifier) forget() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.young, v.old = make(map[[32]byte]bool), nil
+	clear(v.issued)
 }
 
 // prepare checks a record's signatures, so that the results are there when the replica asks.
