@@ -47,12 +47,17 @@
 //     or restarts, lapses after Absence/2 unless it has synchronised with them. That compares durations on two clocks, and so assumes that clocks run at about
 //     the same speed, that Away is not far off, and that hosts notice absences within Absence/2 of each other.
 //   - After GiveUp with too few of a group, its survivors are taken for all there is: counted, and the only case in which a false "not found" is intended.
-//   - Where views differ (partitions, moments after a change) both sides may acknowledge. Then neither write is dropped: they are siblings. A delete that did not see
-//     an acknowledged write is such a sibling too: the value stays.
+//   - An acknowledged delete stays: what was acknowledged before it began, by the clock, does not come back, since quorums for one key meet on whichever side of
+//     a partition they form. The place of an absent holder is kept for Absence, and by then the smaller side has lapsed. The history checker holds it so under crashes,
+//     partitions and losses.
+//   - It ends where the assumptions above do: after GiveUp, or where hosts that are alive take each other for dead at very different times, both sides may
+//     acknowledge. Then neither write is dropped: they are siblings. A delete that did not see an acknowledged write is such a sibling too: the value stays.
+//   - A hint, the copy of a write at a host that is not sure of it, counts for no quorum: it only brings a holder that was away up to date sooner than
+//     synchronisation would. But a stand-in that has become sure counts, and may be one of W: it keeps what it acknowledged until all R holders have it.
 //   - A member that lies cannot change, forge or roll back: signatures bind ring, key, dot, context, value and TTL. It can withhold, can keep a value alive beyond
 //     its TTL by sending it again to hosts where it has ended, can overwrite (any member may), and can spoil a key for one writer by covering dots that
 //     this writer has not made yet; the writer then refuses what covers them, and its writes to that key fail rather than vanish.
 //
 // A key's context has one entry for each host that ever coordinated a write to it, at most ringwire.MaxContext. A change to a set reads and writes the whole record on each
-// holder's disk: about 300 bytes a member.
+// holder's disk, about 300 bytes a member, but sends and checks the member alone.
 package replica

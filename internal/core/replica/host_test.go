@@ -19,8 +19,8 @@ var space = ringwire.Space{Bits: 8}
 type net struct {
 	now    time.Duration
 	hosts  []*host
-	events []event // by time, and of equal times in the order in which they were added
-	drop   map[[2]ringwire.Host]bool
+	events []event                     // by time, and of equal times in the order in which they were added
+	drop   map[[2]ringwire.Host]string // what is lost on the way from one to another: all, write, or nothing
 	log    func(string)
 	op     uint64
 }
@@ -46,7 +46,7 @@ type host struct {
 	broken error
 }
 
-func newNet() *net { return &net{drop: map[[2]ringwire.Host]bool{}, log: func(string) {}} }
+func newNet() *net { return &net{drop: map[[2]ringwire.Host]string{}, log: func(string) {}} }
 
 func (n *net) after(d time.Duration, do func()) {
 	at := n.now + d
@@ -224,7 +224,8 @@ func (n *net) send(from, to *host, m *ringwire.Data) {
 	if m.Record != nil {
 		key = m.Record.Key
 	}
-	lost := n.drop[[2]ringwire.Host{from.id, to.id}]
+	what := n.drop[[2]ringwire.Host{from.id, to.id}]
+	lost := what == "all" || what == m.Kind.String()
 	n.log(describe(from.id, to.id, key, m, lost))
 	if lost {
 		return

@@ -18,7 +18,7 @@ import (
 //	start POS            a new host; the first is the ring's first
 //	back HOST, crash HOST, broken HOST (its disk fails from now on)
 //	run DURATION
-//	drop FROM TO, carry FROM TO
+//	drop FROM TO, drop FROM TO write, carry FROM TO
 //	put HOST KEY VALUE, add HOST KEY MEMBER, get HOST KEY, delete HOST KEY: with "trace", the messages it takes
 //	disks KEY            what each host has on disk, and "?" where it does not answer for the key
 //	stats HOST
@@ -69,7 +69,11 @@ func (n *net) play(t *testing.T, out *strings.Builder, f []string) {
 		}
 		n.run(d)
 	case "drop", "carry":
-		n.drop[[2]ringwire.Host{ringwire.Host(number(1)), ringwire.Host(number(2))}] = f[0] == "drop"
+		what := ""
+		if f[0] == "drop" {
+			what = append(f, "all")[3]
+		}
+		n.drop[[2]ringwire.Host{ringwire.Host(number(1)), ringwire.Host(number(2))}] = what
 	case "disks":
 		pos := space.Hash(ringwire.KeyTag, []byte(f[1]))
 		fmt.Fprintf(out, "%s at %s:", f[1], space.Format(pos))
