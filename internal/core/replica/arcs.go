@@ -34,7 +34,11 @@ type group struct {
 // claim is a host's first question of the digests of an arc that it is going to answer for.
 type claim struct {
 	host  ringwire.Host
+	arc   ringwire.Arc
 	spans spans
+	last  time.Duration // when it came, or came again
+	ask   uint64        // the question whether it still stands, 0: none under way
+	asked time.Duration // when that was sent
 }
 
 // piece is a part of the own arcs between two neighbouring positions: all its keys have the same holders.
@@ -133,15 +137,50 @@ func overlap(s, o spans) bool {
 	return slices.ContainsFunc(o, func(x span) bool { return touches(s, x) })
 }
 
-// claimed notes that h is about to answer for s.
-func (a *arcs) claimed(s spans, h ringwire.Host) {
+// claimed notes that h is about to answer for arc.
+func (a *arcs) claimed(now time.Duration, arc ringwire.Arc, h ringwire.Host) {
+	s := spansOf(arc)
 	a.claims = slices.DeleteFunc(a.claims, func(c claim) bool { return c.host == h && !c.spans.covers(s) && s.covers(c.spans) })
-	if !slices.ContainsFunc(a.claims, func(c claim) bool { return c.host == h && c.spans.covers(s) }) {
-		a.claims = append(a.claims, claim{h, s})
+	known := false
+	for i := range a.claims {
+		if c := &a.claims[i]; c.host == h && overlap(c.spans, s) {
+			known = known || c.spans.covers(s)
+			c.last, c.ask = now, 0
+		}
+	}
+	if !known {
+		a.claims = append(a.claims, claim{host: h, arc: arc, spans: s, last: now, asked: longAgo})
 	}
 	if len(a.claims) > maxClaims {
 		a.claims = slices.Delete(a.claims, 0, len(a.claims)-maxClaims)
 	}
+}
+
+// doubtClaims asks those who claimed a part of s before others did, and have not since, whether they still do. While a ring grows, hosts come
+// that soon are no holders any more: who comes after them would wait for them to become sure.
+func (r *Replica) doubtClaims(s spans) {
+	for i := range r.arcs.claims {
+		c := &r.arcs.claims[i]
+		if r.now-max(c.last, c.asked) < 4*r.cfg.Retry || !overlap(c.spans, s) || !r.cfg.View.Alive(c.host) {
+			continue
+		}
+		c.ask, c.asked = r.nextToken(), r.now
+		r.send(c.host, &ringwire.Data{Kind: ringwire.DataTree, Op: c.ask, Arc: c.arc})
+	}
+}
+
+// unclaimed drops a claim of which its host says that nothing is left: neither the place nor what it had found out for it, so that it cannot
+// become sure by that. If it holds the arc once more, it begins anew, and behind those who came meanwhile.
+func (r *Replica) unclaimed(from ringwire.Host, m *ringwire.Data) {
+	if m.Kind != ringwire.DataNode || m.Claim {
+		return
+	}
+	r.arcs.claims = slices.DeleteFunc(r.arcs.claims, func(c claim) bool { return c.ask != 0 && c.ask == m.Op && c.host == from })
+}
+
+// claims reports whether this host answers for a part of s, did, or is going to.
+func (r *Replica) claims(s spans) bool {
+	return overlap(r.arcs.own, s) || overlap(r.arcs.ever(), s)
 }
 
 // maxClaims bounds the memory. By far more than R of one arc are there before any is forgotten.

@@ -193,6 +193,7 @@ func (r *Replica) onReply(from ringwire.Host, m *ringwire.Data) {
 	q, ok := r.asked[m.Op]
 	switch {
 	case !ok:
+		r.unclaimed(from, m)
 	case q.op != nil:
 		r.opReply(q.op, from, m)
 	default:

@@ -98,11 +98,12 @@ func (r *Replica) onTree(from ringwire.Host, m *ringwire.Data) {
 	s := spansOf(m.Arc)
 	others := r.arcs.before(s, from)
 	if m.Claim {
-		r.arcs.claimed(s, from)
+		r.doubtClaims(s)
+		r.arcs.claimed(r.now, m.Arc, from)
 	} else {
 		r.sync.given(from, s)
 	}
-	a := &ringwire.Data{Kind: ringwire.DataNode, Op: m.Op, Sure: !r.broken && r.arcs.sure.covers(s), Group: uint8(min(others, 255))}
+	a := &ringwire.Data{Kind: ringwire.DataNode, Op: m.Op, Sure: !r.broken && r.arcs.sure.covers(s), Group: uint8(min(others, 255)), Claim: r.claims(s)}
 	fresh := r.arcs.sure.union(r.arcs.fresh)
 	a.Fresh = !a.Sure && !r.broken && fresh.covers(s)
 	a.Lapsed = !a.Sure && !r.broken && fresh.union(r.arcs.lapsed).covers(s)
@@ -421,7 +422,8 @@ func (r *Replica) wanting(p *piece, h ringwire.Host) bool {
 		return false
 	}
 	i := slices.IndexFunc(p.seen, func(e evidence) bool { return e.host == h })
-	return i < 0 || r.now >= p.seen[i].retry
+	// Who is ready waits for former holders alone, which step down at any moment.
+	return i < 0 || r.now >= p.seen[i].retry || p.ready && r.now-p.seen[i].at >= 4*r.cfg.Retry
 }
 
 // syncPiece synchronises p with h and keeps the evidence.
