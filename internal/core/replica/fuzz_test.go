@@ -139,7 +139,7 @@ func step(t *testing.T, data []byte) {
 			send(&s)
 		}
 		h.settleAlone()
-		bounded(t, h.r)
+		bounded(t, n, h.r)
 	}
 	// Clients get their answer all the same.
 	n.now += 2 * time.Second
@@ -172,16 +172,26 @@ func (h *host) settleAlone() {
 	}
 }
 
-func bounded(t *testing.T, r *Replica) {
+func bounded(t *testing.T, n *net, r *Replica) {
 	t.Helper()
-	if n := len(r.asked); n > maxSessions*window+len(r.ops)*2*r.cfg.Replicas {
-		t.Fatalf("%d questions are remembered", n)
+	if asked := len(r.asked); asked > maxSessions*window+len(r.ops)*2*r.cfg.Replicas {
+		t.Fatalf("%d questions are remembered", asked)
 	}
 	if len(r.sync.sessions) > maxSessions+maxHanded*r.cfg.Replicas || len(r.sync.givers) > maxGivers || len(r.arcs.claims) > maxClaims {
 		t.Fatalf("%d sessions, %d givers, %d claims", len(r.sync.sessions), len(r.sync.givers), len(r.arcs.claims))
 	}
 	if len(r.inbox) > 0 || len(r.verified) > maxVerified || r.recent.bytes > maxRecent || len(r.budget) > 2 {
 		t.Fatalf("inbox %d, signatures %d, %d bytes of records, %d budgets", len(r.inbox), len(r.verified), r.recent.bytes, len(r.budget))
+	}
+	for _, h := range n.hosts[:1] {
+		for key, rec := range h.disk {
+			for i := range rec.Versions {
+				v := &rec.Versions[i]
+				if !h.Verify(v.Dot.Writer, v.Cert, v.SignedBytes(nil, ringwire.RingID{1}, key), v.Sig) {
+					t.Fatalf("a forged version of %q is on disk", key)
+				}
+			}
+		}
 	}
 	if len(r.index.byKey) > 4 {
 		t.Fatalf("%d records of 4 keys", len(r.index.byKey))

@@ -19,7 +19,7 @@ import (
 //	back HOST, crash HOST, broken HOST (its disk fails from now on)
 //	run DURATION
 //	drop FROM TO, drop FROM TO write, carry FROM TO
-//	put HOST KEY VALUE, add HOST KEY MEMBER, get HOST KEY, delete HOST KEY: with "trace", the messages it takes
+//	put HOST KEY VALUE [TTL], add HOST KEY MEMBER, twice HOST KEY VALUE VALUE (at once), get HOST KEY, delete HOST KEY: with "trace", the messages it takes
 //	disks KEY            what each host has on disk, and "?" where it does not answer for the key
 //	stats HOST
 func TestTraces(t *testing.T) {
@@ -109,7 +109,13 @@ func (n *net) operate(out *strings.Builder, trace bool, h *host, f []string) {
 	deadline := n.now + 3*time.Second
 	switch f[0] {
 	case "put", "add":
-		h.r.Put(n.now, n.op, Put{Key: f[2], Value: []byte(f[3]), Set: f[0] == "add", Deadline: deadline})
+		ttl, _ := time.ParseDuration(append(f, "0s")[4])
+		h.r.Put(n.now, n.op, Put{Key: f[2], Value: []byte(f[3]), Set: f[0] == "add", TTL: ttl, Deadline: deadline})
+	case "twice":
+		n.op++
+		for i, v := range f[3:5] {
+			h.r.Put(n.now, n.op-1+uint64(i), Put{Key: f[2], Value: []byte(v), Deadline: deadline})
+		}
 	case "get":
 		h.r.Get(n.now, n.op, Get{Key: f[2], Deadline: deadline})
 	case "delete":
