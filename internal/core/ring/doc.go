@@ -30,6 +30,8 @@
 //     restarts before anybody noticed, is dropped and enters anew.
 //   - A host thought dead that others still list is probed again and stays listed meanwhile, but routes pass it over. Without that a healed
 //     partition would leave gaps that nobody looks at.
+//   - A list that a death has made short looks like one of a small ring. Holders, Arcs and the membership take it for the whole ring only when it ends with the
+//     predecessor; else the membership is whole when it equals that of a host who knows all, which a Digest says (Final).
 //   - Notify carries the predecessors of the predecessor, a hint from which Arcs tells which keys this host should hold.
 //   - A lookup is acknowledged hop by hop, so that a dead host costs one time-out on the way instead of a whole lookup.
 //   - After a change of its immediate successor a position stabilises again soon, so that many that enter one arc sort themselves out in seconds.

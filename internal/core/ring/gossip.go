@@ -18,6 +18,7 @@ const (
 	memberBytes  = 72          // of one Member on the wire, about: key, nonce, address, incarnation, state
 	digestBytes  = 8 * MaxDigests
 	dropFor      = 10 * time.Minute
+	agreements   = 4 // equal memberships in a row that make one whole where nobody's is
 	pages        = 8 // messages of MaxMembers that answer one Digest at most
 )
 
@@ -225,7 +226,7 @@ func (n *Node) learnLists() {
 				}
 			}
 		}
-		t.complete = t.complete || n.wraps(p)
+		t.complete = t.complete || n.closed(p)
 	}
 }
 
@@ -243,7 +244,9 @@ func (n *Node) compareMembers() {
 		t.set(n.self())
 	}
 	if !t.complete {
-		n.next.antiEntropy = n.now + n.jitter(gossipPeriod)
+		if n.cfg.Cache || slices.ContainsFunc(n.pos, func(p position) bool { return n.wraps(&p) }) { // else nobody needs it soon
+			n.next.antiEntropy = n.now + n.jitter(gossipPeriod)
+		}
 		n.learnLists()
 	}
 	t.sweep()
@@ -253,7 +256,7 @@ func (n *Node) compareMembers() {
 }
 
 func (n *Node) digest(reply bool) Message {
-	return Message{Kind: Digest, Reply: reply, Seq: uint64(n.members.alive), Digests: slices.Clone(n.members.sums)}
+	return Message{Kind: Digest, Reply: reply, Final: n.members.complete, Seq: uint64(n.members.alive), Digests: slices.Clone(n.members.sums)}
 }
 
 // onDigest answers with the members of the ranges that differ, as far as the budget goes.
@@ -262,15 +265,31 @@ func (n *Node) onDigest(from Host, m *Message) {
 	if t == nil || t.off || n.phase != member || len(m.Digests) != buckets && len(m.Digests) != 0 {
 		return
 	}
-	if m.Reply { // the other has just told all that differed here: equal but for a few in flight
-		theirs := int(min(m.Seq, 1<<30))
-		t.complete = t.complete || abs(theirs-t.alive) <= max(1, theirs/50)
-		n.remesh()
+	if m.Reply {
+		n.agree(m)
 	}
 	n.tellDiffering(from, m.Digests)
 	if !m.Reply && n.spend(digestBytes) {
 		n.send(from, n.digest(true))
 	}
+}
+
+// agree takes in that the other has just told all that differed here: the memberships are equal but for a few in flight. The other's being whole makes this one
+// whole. Where nobody's is, as after a time in which all had dropped their caches, it takes several that agree: two hosts may know the same few.
+func (n *Node) agree(m *Message) {
+	t := n.members
+	theirs := int(min(m.Seq, 1<<30))
+	switch {
+	case t.complete:
+	case abs(theirs-t.alive) > max(1, theirs/50):
+		t.agreed = 0
+	case m.Final:
+		t.complete = true
+	case n.cfg.Cache:
+		t.agreed++
+		t.complete = t.agreed >= agreements
+	}
+	n.remesh()
 }
 
 func (n *Node) tellDiffering(to Host, theirs []uint64) {

@@ -26,6 +26,7 @@ type table struct {
 	alive    int // living hosts
 	gone     int // others
 	complete bool
+	agreed   uint8    // hosts in a row that had the same membership, while it is not complete
 	off      bool     // dropped: nothing is taken in
 	sums     []uint64 // of the living, by the range of their first position
 	news     []newsItem

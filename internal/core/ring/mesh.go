@@ -1,5 +1,7 @@
 package ring
 
+import "slices"
+
 // inMesh reports whether the ring is too small for the corrected protocol, whose proof needs r+1 principals: then every host knows every other,
 // changes are told to all at once, and predecessors and lists are computed from the living instead of being stabilised.
 func (n *Node) inMesh() bool {
@@ -38,15 +40,21 @@ func (n *Node) remesh() {
 	}
 }
 
-// shrunk looks whether the ring has become so small that a successor list goes around it: then the lists are the membership.
+// shrunk is for a host without the whole membership whose list is so short that the ring may have become small. It begins to keep the membership again and tells
+// of itself: the hosts of a mesh tell each other about those whom they know, and hear no notifies. Whether the lists are all there is, learnLists decides;
+// else anti-entropy does, by somebody who knows all.
 func (n *Node) shrunk() {
-	for i := range n.pos {
-		if p := &n.pos[i]; n.wraps(p) && p.hasPred {
-			n.members.clear(false)
-			n.members.set(n.self())
-			n.learnLists()
-			n.remesh()
-			return
-		}
+	t := n.members
+	if !slices.ContainsFunc(n.pos, func(p position) bool { return n.wraps(&p) }) {
+		return
+	}
+	if t.off {
+		t.clear(false)
+		t.set(n.self())
+		n.pass(n.self())
+		n.next.antiEntropy = n.now + n.jitter(gossipPeriod)
+	}
+	if n.learnLists(); t.complete {
+		n.remesh()
 	}
 }

@@ -46,6 +46,7 @@ const (
 	// News carries Members alone; with Reply they answer a Digest.
 	News
 	// Digest compares memberships: Digests of the sender's, by ranges of positions, From unused; answered by News with what differs, and by a Digest with Reply set.
+	// Final: the sender believes to know all.
 	Digest
 )
 

@@ -53,23 +53,25 @@ func (n *Node) countMembers() (count int, whole bool) {
 				hosts = append(hosts, x.Host)
 			}
 		}
-		whole = whole || n.wraps(p)
+		whole = whole || n.closed(p)
 	}
 	hosts = append(hosts, n.cfg.Self)
 	slices.Sort(hosts)
 	return len(slices.Compact(hosts)), whole
 }
 
-// wraps reports whether p's successor list seems to go around the whole ring: fewer than r other hosts are in it.
+// wraps reports whether p's successor list seems to go around the whole ring: fewer than r other hosts are in it. A list that lost somebody to a death does too
+// until the next step: it is a reason to look at the membership, and none to believe that one knows it.
 func (n *Node) wraps(p *position) bool {
 	return p.in && len(p.succ) < MaxList && distinctHosts(p.succ, n.cfg.Self) < n.cfg.Successors
 }
 
-// closed reports whether p's successor list surely goes around: it wraps, and ends with p's predecessor. One that is short because somebody in it has
-// just died does not, and names too few holders.
+// closed reports whether p's successor list surely goes around: it wraps, ends with p's predecessor, and holds all the fingers. One that is short because somebody
+// in it has just died does not, and names too few holders. A host that has heard of everybody's death is alone, as far as anybody can know.
 func (n *Node) closed(p *position) bool {
 	k := len(p.succ)
-	return n.wraps(p) && p.hasPred == (k > 0) && (k == 0 || p.succ[k-1] == p.pred)
+	return n.wraps(p) && p.hasPred == (k > 0) && (k == 0 || p.succ[k-1] == p.pred) &&
+		!slices.ContainsFunc(p.fingers, func(x Ref) bool { return !slices.Contains(p.succ, x) })
 }
 
 // Owns reports whether this host is the successor of key as far as it knows: key lies between the predecessor of one of its positions and that position.
@@ -156,7 +158,7 @@ func (n *Node) Arcs(count int) (arcs []Arc, ok bool) {
 
 // reach is how far back from p this host is still among the first count hosts. It ends at the next own position, whose arc goes on.
 func (n *Node) reach(p *position, count int) (lo ID, sure bool) {
-	preds, whole := p.preds, n.wraps(p)
+	preds, whole := p.preds, n.closed(p)
 	if whole { // the successor list is the whole ring
 		preds = slices.Clone(p.succ)
 		slices.Reverse(preds)
