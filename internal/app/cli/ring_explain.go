@@ -1,8 +1,12 @@
 package cli
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -62,7 +66,7 @@ moment; when the ring is in order again, --from asks for --key. Messages take 10
 are off. Without --bits and --nodes the ring is the course's: --bits 6 --nodes 1,12,13,25,32,40,48,60.
 
 A node is POSITION, or NAME=POSITION. --name shows key = hash(S), as live rings take it. With more than 64 bits positions are written in
-hexadecimal digits. --html makes one page that plays the steps, for a browser without network.`, exitOK, exitFailed, exitUsage, exitDisk)
+hexadecimal digits. --html makes one page that plays the steps, for a browser without network.`, exitOK, exitFailed, exitUsage, exitNotFound, exitDisk)
 	return cmd
 }
 
@@ -95,25 +99,26 @@ func (x *ringExplain) run() error {
 	if err != nil {
 		return fail("explaining the ring", "", err)
 	}
+	var panels []plot.Panel
 	if x.plot != "" {
-		if err := plot.Save(x.plot, x.panel(account)); err != nil {
-			return fail("drawing the ring", x.plot, err)
-		}
+		panels = append(panels, x.panel(account))
+	}
+	shown := x.inv.show(x.plot, panels, x.document(account), func() string { return x.text(account) })
+	if shown == nil && x.plot != "" {
 		x.inv.say("drew " + x.plot)
 	}
-	if x.html != "" {
-		if err := x.writePage(account); err != nil {
-			return fail("writing the page", x.html, err)
+	if x.html == "" {
+		return shown
+	}
+	if err := x.writePage(account); err != nil { // neither failure hides the other
+		var first *Failure
+		if errors.As(shown, &first) && !quietly(first) {
+			x.inv.complain(first)
 		}
-		x.inv.say("wrote " + x.html)
+		return failWrite("writing the page", x.html, err)
 	}
-	if x.inv.global.json {
-		return x.inv.events.document(x.document(account))
-	}
-	if _, err := x.inv.Out.Write([]byte(x.text(account))); err != nil {
-		return failOutput("writing the result to", err)
-	}
-	return nil
+	x.inv.say("wrote " + x.html)
+	return shown
 }
 
 // read makes the lesson of the flags.
@@ -131,13 +136,11 @@ func (x *ringExplain) read() error {
 	case x.given("from") && !x.given("key") && !x.given("name"):
 		return usageError("--from asks for something: give --key or --name too")
 	}
-	if x.plot != "" {
-		if err := plot.CheckPath(x.plot); err != nil {
-			return usageError("--plot: %v", err)
-		}
+	if err := checkPlot(x.given("plot"), x.plot); err != nil {
+		return err
 	}
-	if ext := strings.ToLower(filepath.Ext(x.html)); x.html != "" && ext != ".html" && ext != ".htm" {
-		return usageError("--html writes a page: want a name that ends in .html, not %s", x.html)
+	if err := x.checkPage(); err != nil {
+		return err
 	}
 	l.Space, l.Successors, l.Shortcuts = simring.Space{Bits: x.bits}, x.successors, x.shortcuts
 	for _, step := range []func() error{x.readNodes, x.readLinks, x.readChanges} {
@@ -146,6 +149,39 @@ func (x *ringExplain) read() error {
 		}
 	}
 	return nil
+}
+
+// checkPage refuses an --html that cannot be written, as checkPlot does.
+func (x *ringExplain) checkPage() error {
+	if !x.given("html") {
+		return nil
+	}
+	if x.html == "" {
+		return usageError("--html writes a page: want the name of a file that ends in .html")
+	}
+	if ext := strings.ToLower(filepath.Ext(x.html)); ext != ".html" && ext != ".htm" {
+		return usageError("--html writes a page: want a name that ends in .html, not %s", x.html)
+	}
+	if info, err := os.Stat(x.html); err == nil && info.IsDir() {
+		return failWrite("writing the page", x.html, syscall.EISDIR)
+	}
+	trial, err := os.CreateTemp(filepath.Dir(x.html), ".page-*")
+	if err == nil {
+		err = errors.Join(trial.Close(), os.Remove(trial.Name()))
+	}
+	if err != nil {
+		return failWrite("writing the page", x.html, causeOf(err))
+	}
+	return nil
+}
+
+// causeOf takes the name of the trial file out of an error: it says nothing to people.
+func causeOf(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
 }
 
 // parts splits a list at its commas.

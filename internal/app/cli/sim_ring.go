@@ -71,7 +71,12 @@ func newSimRing(inv *invocation) *cobra.Command {
   eddy sim ring --nodes 10000 --vnodes 20 --plot keys.svg
   eddy sim ring --nodes 1000000 --lookups 100000 --json`,
 		Args: wantArgs(""),
-		RunE: func(cmd *cobra.Command, _ []string) error { return r.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkPlot(cmd.Flags().Changed("plot"), r.plot); err != nil {
+				return err
+			}
+			return r.run(cmd.Context())
+		},
 	}
 	r.define(cmd.Flags())
 	setHelp(cmd, `
@@ -80,7 +85,7 @@ the nodes, and what keeping the ring in order costs. docs/ring.md explains the f
 
 The ring begins as if it had long been quiet (--start ideal), or is built by joins. Then --fail lets a share of the nodes fail at one moment, or
 --churn lets every node fail after a time that is T on average, to be replaced by a new one. --lookups begin evenly over --window, by random nodes for
-random keys. The same seed gives the same digest on any machine.`, exitOK, exitFailed, exitUsage, exitDisk, exitInterrupted)
+random keys. The same seed gives the same digest on any machine.`, exitOK, exitFailed, exitUsage, exitNotFound, exitDisk, exitInterrupted)
 	return cmd
 }
 
@@ -114,28 +119,19 @@ func (r *simRing) run(ctx context.Context) error {
 	if err := cfg.Validate(); err != nil {
 		return &Failure{What: "describing the ring", Cause: err, Hint: "see eddy sim ring --help", Code: exitUsage}
 	}
-	if r.plot != "" {
-		if err := plot.CheckPath(r.plot); err != nil {
-			return usageError("--plot: %v", err)
-		}
-	}
 	doc, err := r.simulate(ctx, cfg)
 	if err != nil {
 		return err
 	}
+	var panels []plot.Panel
 	if r.plot != "" {
-		if err := plot.Save(r.plot, simRingPanels(doc.result)...); err != nil {
-			return fail("drawing", r.plot, err)
-		}
+		panels = simRingPanels(doc.result)
+	}
+	err = r.inv.show(r.plot, panels, doc, doc.text)
+	if err == nil && r.plot != "" {
 		r.inv.say("drew " + r.plot)
 	}
-	if r.inv.global.json {
-		return r.inv.events.document(doc)
-	}
-	if _, err := fmt.Fprint(r.inv.Out, doc.text()); err != nil {
-		return failOutput("writing the result to", err)
-	}
-	return nil
+	return err
 }
 
 // simulate runs it and shows how far it is.
