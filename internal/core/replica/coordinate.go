@@ -77,6 +77,8 @@ func (r *Replica) Put(now time.Duration, id uint64, p Put) {
 		r.refuse(now, o, TooLarge)
 		return
 	}
+	// A version that the codec refuses must never be made: it could be stored and not be read again.
+	o.put.TTL = min(max(p.TTL, 0), ringwire.MaxTTL)
 	r.begin(now, o)
 }
 

@@ -318,8 +318,8 @@ func (n *Node) Put(ctx context.Context, key string, value []byte, o ringapi.PutO
 	if err := checkKey(key); err != nil {
 		return nil, err
 	}
-	if o.TTL < 0 {
-		return nil, &ringapi.Error{Code: ringapi.Invalid, Message: "a time to live cannot be negative"}
+	if o.TTL < 0 || o.TTL > ringwire.MaxTTL {
+		return nil, &ringapi.Error{Code: ringapi.Invalid, Message: "a time to live is 0 (for ever) to 100 years"}
 	}
 	c, err := condition(o.IfVersion)
 	if err != nil {

@@ -119,13 +119,13 @@ func (r *Reader) version() (v Version) {
 	if v.Set {
 		v.Member = Digest(r.Fixed(len(v.Member)))
 	}
-	v.TTL = r.duration(maxTTL)
+	v.TTL = r.duration(MaxTTL)
 	if !v.Tombstone {
 		v.Hash = Digest(r.Fixed(len(v.Hash)))
 	}
 	v.Context = r.Context()
 	v.Cert, v.Sig = bytes.Clone(r.Bytes(MaxCert)), bytes.Clone(r.Bytes(MaxSig))
-	v.Left = r.duration(maxTTL)
+	v.Left = r.duration(MaxTTL)
 	if !v.Gone && !v.Tombstone {
 		v.Value = append(make([]byte, 0), r.Bytes(MaxValueBytes)...)
 	}
@@ -148,8 +148,8 @@ func (v *Version) consistent() bool {
 	return (v.Left == 0) == (v.TTL == 0) && v.Left <= v.TTL && Digest(sha256.Sum256(v.Value)) == v.Hash
 }
 
-// maxTTL is a hundred years.
-const maxTTL = 100 * 365 * 24 * time.Hour
+// MaxTTL is the longest time to live that a version may have, a hundred years: beyond it a value is meant to stay for ever.
+const MaxTTL = 100 * 365 * 24 * time.Hour
 
 // duration takes milliseconds.
 func (r *Reader) duration(limit time.Duration) time.Duration {

@@ -3,6 +3,7 @@ package history_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -119,6 +120,16 @@ func TestTTL(t *testing.T) {
 	c.run(6 * time.Second)
 	for i := range c.hosts {
 		want(t, c.get(t, i, "k"), replica.NotFound)
+	}
+}
+
+// TestEndlessTTL: a time to live beyond what the codec takes never makes a record that cannot be read again.
+func TestEndlessTTL(t *testing.T) {
+	c := quiet()
+	res := c.put(t, 0, replica.Put{Key: "k", Value: []byte("kept"), TTL: math.MaxInt64})
+	want(t, res, replica.OK, "kept")
+	if _, err := ringwire.ParseRecord(res.Record.Append(nil)); err != nil {
+		t.Fatalf("the record that was made: %v", err)
 	}
 }
 
