@@ -16,13 +16,14 @@ type arcs struct {
 	lapsed    spans         // was sure once, but may have missed writes
 	pieces    []*piece
 
-	groups  []group                // how many hosts had earned to answer for a part, this one included, when it did itself
-	claims  []claim                // hosts that asked since to synchronise, to answer too: in this order
-	leavers map[ringwire.Host]bool // said that they leave
-	leftAt  time.Duration          // when the last one was gone
-	joined  time.Duration          // when this host first had arcs; never before
-	stored  []SureArc              // as last given to the driver
-	storedN int                    // likewise: the largest group; after a restart it stands for all, which asks for more than needed
+	groups  []group                   // how many hosts had earned to answer for a part, this one included, when it did itself
+	claims  []claim                   // hosts that asked since to synchronise, to answer too: in this order
+	leavers map[ringwire.Host]bool    // said that they leave
+	away    map[ringwire.Host]absence // that are not alive
+	leftAt  time.Duration             // when the last one was gone
+	joined  time.Duration             // when this host first had arcs; never before
+	stored  []SureArc                 // as last given to the driver
+	storedN int                       // likewise: the largest group; after a restart it stands for all, which asks for more than needed
 }
 
 // group is the size of the group that answers for a part of the sure, fresh and lapsed arcs.
@@ -59,6 +60,7 @@ type evidence struct {
 	host         ringwire.Host
 	sure, lapsed bool
 	counts       bool // sure, ready to be, or was when it stopped a moment ago
+	barred       bool // sure, but keeps the place that this host wants for another
 	others       int  // the group that it knows, without this host
 	at, retry    time.Duration
 }
@@ -70,7 +72,7 @@ const longAgo = -never / 2
 const evidenceLife = 2 * time.Minute
 
 func (a *arcs) init(cfg *Config) {
-	a.leavers = map[ringwire.Host]bool{}
+	a.leavers, a.away = map[ringwire.Host]bool{}, map[ringwire.Host]absence{}
 	a.joined, a.leftAt = never, longAgo
 	if cfg.First && len(cfg.Arcs) == 0 {
 		a.sure = spansOf(ringwire.Arc{})
@@ -210,6 +212,7 @@ func (r *Replica) ViewChanged(now time.Duration) {
 	if r.cfg.Faults.NoHandOver {
 		r.arcs.sure = r.arcs.own
 	}
+	r.noteAway(old)
 	r.sync.prune(r)
 	for _, p := range r.arcs.pieces {
 		r.judge(p)
@@ -227,6 +230,7 @@ func (r *Replica) dropLeavers() {
 			continue
 		}
 		delete(a.leavers, h)
+		a.away[h] = absence{since: longAgo}
 		a.leftAt = r.now
 		if n := len(a.claims); n > 0 {
 			a.claims = slices.DeleteFunc(a.claims, func(c claim) bool { return c.host == h })
@@ -340,7 +344,7 @@ func (r *Replica) earned(p *piece) bool {
 	whole := true // every other holder was synchronised with, and was sure at some time
 	all := true   // every other holder was synchronised with
 	for _, e := range p.seen {
-		if e.counts && r.now-e.at < evidenceLife {
+		if e.counts && !e.barred && r.now-e.at < evidenceLife {
 			have++
 			group = max(group, e.others)
 		}
@@ -355,7 +359,7 @@ func (r *Replica) earned(p *piece) bool {
 		i := slices.IndexFunc(p.seen, func(e evidence) bool { return e.host == h.Host && r.now-e.at < evidenceLife })
 		if h.Host != r.cfg.Self {
 			all = all && i >= 0
-			whole = whole && (n >= r.cfg.Replicas || i >= 0 && (p.seen[i].counts || p.seen[i].lapsed))
+			whole = whole && (n >= r.cfg.Replicas || i >= 0 && !p.seen[i].barred && (p.seen[i].counts || p.seen[i].lapsed))
 		}
 	}
 	// In a young ring, whose groups grow, that rule alone would count on who is not there yet: then each that is there is asked.

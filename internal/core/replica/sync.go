@@ -108,6 +108,9 @@ func (r *Replica) onTree(from ringwire.Host, m *ringwire.Data) {
 	a.Fresh = !a.Sure && !r.broken && fresh.covers(s)
 	a.Lapsed = !a.Sure && !r.broken && fresh.union(r.arcs.lapsed).covers(s)
 	a.Same = slices.ContainsFunc(r.arcs.pieces, func(p *piece) bool { return p.ready && p.spans.covers(s) })
+	if m.Claim && a.Sure && !r.welcome(s, from) {
+		a.Lapsed = true
+	}
 	a.Sums, a.Items = r.below(m.Prefix, s, m.Key)
 	r.send(from, a)
 }
@@ -434,8 +437,8 @@ func (r *Replica) syncPiece(p *piece, h ringwire.Host, claim bool) {
 		e := evidence{host: h, at: longAgo, retry: r.now + r.jitter(4*r.cfg.Retry)}
 		if ok {
 			e.sure, e.counts, e.others, e.at = s.root.Sure, s.root.Sure || s.root.Fresh || s.root.Same, int(s.root.Group), r.now
-			e.lapsed = s.root.Lapsed
-			if former := !slices.ContainsFunc(p.holders[:min(len(p.holders), r.cfg.Replicas)], func(x ringwire.Ref) bool { return x.Host == h }); e.sure && !former {
+			e.lapsed, e.barred = s.root.Lapsed, s.root.Lapsed && s.root.Sure
+			if former := !slices.ContainsFunc(p.holders[:min(len(p.holders), r.cfg.Replicas)], func(x ringwire.Ref) bool { return x.Host == h }); e.sure && !former && !e.barred {
 				e.retry = r.now + evidenceLife/2
 			}
 		}

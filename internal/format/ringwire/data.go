@@ -22,7 +22,7 @@ const (
 	// DataTree asks for the digests below Prefix of the keys in Arc. Op, Arc, Prefix; Key to go on behind that one in a list;
 	// Claim when the asker holds Arc and will answer for it once it has synchronised.
 	DataTree
-	// DataNode: Op; Sure, Fresh and Lapsed of the whole Arc; Same: will be sure once former holders are no more; Claim: holds a part of Arc, or was
+	// DataNode: Op; Sure, Fresh and Lapsed of the whole Arc (Sure and Lapsed: sure, but not for the claim to count on); Same: will be sure once former holders are no more; Claim: holds a part of Arc, or was
 	// sure of one; Group; Sums of the 16 branches below Prefix or, where these are few
 	// keys, Items.
 	DataNode
