@@ -16,6 +16,9 @@ func TestGrow(t *testing.T) {
 		loss     float64
 	}{{1, 1, true, true, 0}, {2, 1, true, true, 0}, {5, 3, true, true, 0.05}, {8, 1, true, false, 0}, {9, 2, true, true, 0.05}, {12, 16, true, true, 0}, {40, 1, true, true, 0.05}, {40, 1, false, false, 0.05},
 		{60, 3, true, false, 0}} {
+		if exploreShare > 1 && c.hosts*c.v > 40 {
+			continue
+		}
 		w := newTestNet(t, 1, Config{Mesh: c.mesh, Cache: c.cache})
 		w.loss = c.loss
 		first := w.add(0, c.v)
@@ -144,6 +147,9 @@ func TestPartition(t *testing.T) {
 		hosts, v    int
 		cache, mesh bool
 	}{{20, 1, false, false}, {20, 1, true, true}, {6, 2, true, true}, {20, 16, true, true}, {10, 1, true, true}, {40, 1, true, true}} {
+		if exploreShare > 1 && c.hosts*c.v > 20 {
+			continue
+		}
 		w := newTestNet(t, 5, Config{Cache: c.cache, Mesh: c.mesh})
 		for h := range Host(c.hosts) {
 			w.add(h, c.v)
@@ -170,6 +176,9 @@ func TestPowerCut(t *testing.T) {
 		hosts, v    int
 		cache, mesh bool
 	}{{20, 1, true, true}, {20, 16, true, true}, {5, 16, true, true}, {20, 1, false, false}} {
+		if exploreShare > 1 && c.hosts*c.v > 20 {
+			continue
+		}
 		w := newTestNet(t, 6, Config{Cache: c.cache, Mesh: c.mesh})
 		for h := range Host(c.hosts) {
 			w.add(h, c.v)

@@ -26,7 +26,7 @@ func TestShortListsClaimNothing(t *testing.T) {
 					t.Fatalf("host %d of 18, which has heard of the death of %d: %d members, complete %t, mesh %t", n.cfg.Self, dead.Host, v.Members, v.Complete, v.Mesh)
 				}
 				arcs, sure := n.Arcs(config.Successors)
-				if sure && !within(before.Lo, arcs[0].Lo, before.Hi) && arcs[0].Lo != before.Lo {
+				if sure && arcs[0] != before {
 					t.Fatalf("host %d of 18: surely %v, before the deaths %v", n.cfg.Self, arcs, before)
 				}
 			}
@@ -60,6 +60,9 @@ func TestTwoOfManyAreNoMesh(t *testing.T) {
 	}
 	if v := n.View(); v.Mesh || v.Complete || len(p.succ) != 1 {
 		t.Fatalf("with one neighbour left of 17: %+v", v)
+	}
+	if news := n.newsFor(p.succ[0].Host); !slices.Contains(news, n.self()) { // which a mesh needs, if this one is: it hears no notifies
+		t.Errorf("tells %v, and nothing of itself", news)
 	}
 	w.drain(n)
 	w.settle(2 * time.Minute)

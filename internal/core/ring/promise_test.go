@@ -1,0 +1,149 @@
+package ring
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/eddy-p2p/eddy/internal/format/ringwire"
+)
+
+// "Suspect only after 3 missed probes" holds for a question too: it is asked three times, under one number, before whoever was asked is dropped.
+func TestQuestionsAreRepeated(t *testing.T) {
+	n := node20(t)
+	n.Stabilize(1, 0)
+	seq := one(t, n, GetState, 30).Seq
+	for range missedProbes - 1 {
+		n.now = n.pos[0].deadline
+		n.expireQuestion(&n.pos[0])
+		if m := one(t, n, GetState, 30); m.Seq != seq {
+			t.Errorf("asked again as question %d, first %d", m.Seq, seq)
+		}
+		wantLists(t, n, 10, 30, 40, 50)
+	}
+	n.now = n.pos[0].deadline
+	n.expireQuestion(&n.pos[0])
+	wantLists(t, n, 10, 40, 50)
+}
+
+// meshOf is a quiet mesh of hosts.
+func meshOf(t *testing.T, hosts Host) *testNet {
+	w := newTestNet(t, 21, Config{Successors: 8, Mesh: true})
+	for h := range hosts {
+		w.add(h, 1)
+	}
+	w.ideal()
+	for _, n := range w.live() {
+		sent(n)
+	}
+	return w
+}
+
+// told lists, ascending, to whom news of h went.
+func told(actions []Action, m Member) (out []Host) {
+	for _, a := range actions {
+		if a.Message.Kind == News && slices.Contains(a.Message.Members, m) {
+			out = append(out, a.To)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// "Small-ring mesh: every host knows all, changes are told to all at once": of a newcomer, who is told of all in turn, and of a death.
+func TestMeshTellsAtOnce(t *testing.T) {
+	w := meshOf(t, 4)
+	n := w.nodes[0]
+	w.places[9] = []ID{Space{}.Hash("newcomer")}
+	comer := Member{Host: 9, Incarnation: 3, State: ringwire.Alive}
+	n.Receive(w.now, 9, &Message{Kind: News, Members: []Member{comer}})
+	got := sent(n)
+	if to := told(got, comer); !slices.Equal(to, []Host{1, 2, 3, 9}) {
+		t.Errorf("news of the newcomer go to %v", to)
+	}
+	for h := range Host(4) {
+		if m, _ := n.members.get(h); !slices.Contains(told(got, m), 9) {
+			t.Errorf("the newcomer is not told of %d: %+v", h, got)
+		}
+	}
+	n.Bury(w.now, 2)
+	if to := told(sent(n), Member{Host: 2, State: ringwire.Dead}); !slices.Equal(to, []Host{1, 3, 9}) {
+		t.Errorf("news of the death go to %v", to)
+	}
+}
+
+// What a host hears of another's earlier life does not undo what it knows of its present one, whichever comes first.
+func TestOldNewsChangeNothing(t *testing.T) {
+	w := meshOf(t, 4)
+	n := w.nodes[0]
+	for _, m := range []Member{{2, 5, ringwire.Alive}, {2, 4, ringwire.Dead}, {2, 4, ringwire.Left}, {2, 5, ringwire.Dead}, {2, 5, ringwire.Alive}, {2, 4, ringwire.Alive}, {2, 6, ringwire.Alive}} {
+		n.Receive(w.now, 1, &Message{Kind: News, Members: []Member{m}})
+		want := Member{2, 5, ringwire.Alive}
+		switch {
+		case m.Incarnation == 6:
+			want = m
+		case m == Member{2, 5, ringwire.Dead} || n.members.state(2) == ringwire.Dead:
+			want = Member{2, 5, ringwire.Dead}
+		}
+		if got, _ := n.members.get(2); got != want {
+			t.Fatalf("after %v: %v, want %v", m, got, want)
+		}
+	}
+}
+
+// "4 kB/s of wire bytes": whatever is asked, and however often, a host does not send more of the membership than it may.
+func TestBudgetIsKept(t *testing.T) {
+	w := newTestNet(t, 22, Config{Cache: true, CacheBudget: 100})
+	for h := range Host(200) {
+		w.add(h, 1)
+	}
+	w.ideal()
+	n := w.nodes[0]
+	sent(n)
+	w.now = 10 * time.Minute // a minute's budget is saved up, and no more
+	bytes := 0
+	for range 50 {
+		n.Receive(w.now, 1, &Message{Kind: Digest})
+		for _, a := range sent(n) {
+			bytes += len(a.Message.Members)*memberBytes + len(a.Message.Digests)*8
+		}
+	}
+	if bytes == 0 || bytes > 60*100 {
+		t.Errorf("%d bytes of membership at once on a budget of 100 a second", bytes)
+	}
+}
+
+// "Probe it every 10 s with fan-out <= 3."
+func TestMemoryFanOut(t *testing.T) {
+	n := node20(t)
+	for x := byte(100); x < 140; x++ {
+		n.rememberRef(at(x)[0])
+	}
+	n.probeMemory()
+	if got := sent(n); len(got) != 3 {
+		t.Errorf("%d remembered hosts are probed at once", len(got))
+	}
+}
+
+// A restored host that finds nobody begins alone, and invites everybody whom it knew.
+func TestRestoredAlone(t *testing.T) {
+	w := newTestNet(t, 23, Config{})
+	n := w.add(0, 1)
+	known := at(100, 200)
+	if err := n.Restore(0, known...); err != nil {
+		t.Fatal(err)
+	}
+	var invited []Host
+	for end := 2 * time.Minute; n.NextTick() < end && n.phase == joining; {
+		n.Tick(n.NextTick())
+		for _, a := range sent(n) {
+			if a.Message.Kind == Merge && a.Message.Ref == n.pos[0].self {
+				invited = append(invited, a.To)
+			}
+		}
+	}
+	slices.Sort(invited)
+	if n.phase != member || n.now < 3*time.Second || !slices.Equal(invited, []Host{100, 200}) {
+		t.Errorf("after %v: member %t, invited %v", n.now, n.phase == member, invited)
+	}
+}
