@@ -16,14 +16,15 @@ type arcs struct {
 	lapsed    spans         // was sure once, but may have missed writes
 	pieces    []*piece
 
-	groups  []group                   // how many hosts had earned to answer for a part, this one included, when it did itself
-	claims  []claim                   // hosts that asked since to synchronise, to answer too: in this order
-	leavers map[ringwire.Host]bool    // said that they leave
-	away    map[ringwire.Host]absence // that are not alive
-	leftAt  time.Duration             // when the last one was gone
-	joined  time.Duration             // when this host first had arcs; never before
-	stored  []SureArc                 // as last given to the driver
-	storedN int                       // likewise: the largest group; after a restart it stands for all, which asks for more than needed
+	groups  []group                         // how many hosts had earned to answer for a part, this one included, when it did itself
+	claims  []claim                         // hosts that asked since to synchronise, to answer too: in this order
+	leavers map[ringwire.Host]bool          // said that they leave
+	going   map[ringwire.Host]time.Duration // likewise, and when each was heard of last: it can be asked until it is silent
+	away    map[ringwire.Host]absence       // that are not alive
+	leftAt  time.Duration                   // when the last one was gone
+	joined  time.Duration                   // when this host first had arcs; never before
+	stored  []SureArc                       // as last given to the driver
+	storedN int                             // likewise: the largest group; after a restart it stands for all, which asks for more than needed
 }
 
 // group is the size of the group that answers for a part of the sure, fresh and lapsed arcs.
@@ -59,7 +60,8 @@ type piece struct {
 type evidence struct {
 	host         ringwire.Host
 	sure, lapsed bool
-	counts       bool // sure, ready to be, or was when it stopped a moment ago
+	holds        bool // sure, ready to be, or was when it stopped a moment ago
+	counts       bool // held at the time at: what it has got since it need not have here
 	barred       bool // sure, but keeps the place that this host wants for another
 	others       int  // the group that it knows, without this host
 	at, retry    time.Duration
@@ -72,7 +74,7 @@ const longAgo = -never / 2
 const evidenceLife = 2 * time.Minute
 
 func (a *arcs) init(cfg *Config) {
-	a.leavers, a.away = map[ringwire.Host]bool{}, map[ringwire.Host]absence{}
+	a.leavers, a.going, a.away = map[ringwire.Host]bool{}, map[ringwire.Host]time.Duration{}, map[ringwire.Host]absence{}
 	a.joined, a.leftAt = never, longAgo
 	if cfg.First && len(cfg.Arcs) == 0 {
 		a.sure = spansOf(ringwire.Arc{})
@@ -192,13 +194,14 @@ const maxClaims = 4096
 func (r *Replica) ViewChanged(now time.Duration) {
 	r.advance(now)
 	r.dropLeavers()
+	r.dropGone()
 	old := r.arcs.pieces
 	r.arcs.pieces, r.arcs.own = nil, nil
 	if !r.leaving {
 		list, _ := r.cfg.View.Arcs(r.cfg.Replicas)
 		for _, a := range list {
 			for _, s := range spansOf(a) {
-				r.cutPieces(s)
+				r.cutPieces(s, old)
 			}
 		}
 	}
@@ -232,6 +235,11 @@ func (r *Replica) dropLeavers() {
 		delete(a.leavers, h)
 		a.away[h] = absence{since: longAgo}
 		a.leftAt = r.now
+		for _, p := range a.pieces { // those who counted it may say something else now
+			for i := range p.seen {
+				p.seen[i].retry = min(p.seen[i].retry, r.now+r.cfg.Retry)
+			}
+		}
 		if n := len(a.claims); n > 0 {
 			a.claims = slices.DeleteFunc(a.claims, func(c claim) bool { return c.host == h })
 			if len(a.claims) < n {
@@ -244,7 +252,7 @@ func (r *Replica) dropLeavers() {
 	}
 }
 
-func sortedHosts(m map[ringwire.Host]bool) (out []ringwire.Host) {
+func sortedHosts[T any](m map[ringwire.Host]T) (out []ringwire.Host) {
 	for h := range m { // order: sorted below
 		out = append(out, h)
 	}
@@ -252,8 +260,8 @@ func sortedHosts(m map[ringwire.Host]bool) (out []ringwire.Host) {
 	return out
 }
 
-// cutPieces makes pieces of one span of the own arcs.
-func (r *Replica) cutPieces(s span) {
+// cutPieces makes pieces of one span of the own arcs; old are the former ones.
+func (r *Replica) cutPieces(s span, old []*piece) {
 	for from := s.from; ; {
 		hosts, ok := r.cfg.View.Holders(from, 2*r.cfg.Replicas, nil)
 		if len(hosts) == 0 {
@@ -265,8 +273,10 @@ func (r *Replica) cutPieces(s span) {
 		}
 		i := slices.IndexFunc(hosts, func(x ringwire.Ref) bool { return x.Host == r.cfg.Self })
 		if i >= 0 && i < r.cfg.Replicas && (ok || len(hosts) >= r.cfg.Replicas) {
-			p := &piece{arc: ringwire.Arc{Lo: from.Sub(one), Hi: to}, spans: spans{{from, to}}, holders: hosts, since: r.now, danger: never}
-			r.arcs.pieces = append(r.arcs.pieces, p)
+			for _, part := range r.known(span{from, to}, old) {
+				p := &piece{arc: ringwire.Arc{Lo: part.from.Sub(one), Hi: part.to}, spans: spans{part}, holders: hosts, since: r.now, danger: never}
+				r.arcs.pieces = append(r.arcs.pieces, p)
+			}
 		}
 		if to == s.to {
 			return
@@ -383,7 +393,7 @@ func (r *Replica) earned(p *piece) bool {
 func (r *Replica) blocked(p *piece) bool {
 	for _, h := range p.holders[min(len(p.holders), r.cfg.Replicas):] {
 		i := slices.IndexFunc(p.seen, func(e evidence) bool { return e.host == h.Host })
-		if i >= 0 && p.seen[i].counts && r.now-p.since < r.waitFormer() {
+		if i >= 0 && p.seen[i].holds && r.now-p.since < r.waitFormer() {
 			return true
 		}
 	}

@@ -22,8 +22,9 @@
 //     not run (by a stamp that a running host writes every few seconds). Away >= ringwire.MaxAway: drop all records and arcs first.
 //  6. Store answers at once from what is synced. Records come aged to now. New reads all of it.
 //  7. Locate: look the key up in the ring and call Located with the owner and the hosts after it, distinct, at least 2R if there are as many; or with nil.
-//  8. Call ViewChanged after each change of core/ring's view. Call Leave after core/ring has left, so that others' views are without
-//     this host; keep carrying messages until Left comes.
+//  8. Call ViewChanged after each change of core/ring's view. To leave, wait (within bounds) until AtRest; then have core/ring leave, and
+//     call Leave, before any ViewChanged that follows. Others' views are without this host then, and it goes by its own last one. Keep carrying messages
+//     until Left comes: when others answer for all, or 2 Absence later when they have all.
 //  9. Done ends an operation: answer the client. Changed reports a watched key and ends nothing. Cancel forgets an operation.
 //  10. Signer.Verify accepts certificates of the ring's CA after their end too, and of evicted hosts: what they once wrote is still data. It must reject a
 //     certificate whose key is not the writer's.

@@ -2,7 +2,6 @@ package replica
 
 import (
 	"slices"
-	"time"
 
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
 )
@@ -75,6 +74,9 @@ func (r *Replica) walk() {
 		return
 	}
 	r.sync.walkAt = r.now + r.cfg.Retry
+	if r.leaving && !r.gone && r.now-r.bye.toldAt > 4*r.cfg.Retry {
+		r.sayGoodbye()
+	}
 	pos, any := r.elsewhere()
 	switch {
 	case !any:
@@ -92,7 +94,7 @@ func (r *Replica) walk() {
 // handOver gives the arc around pos to its holders.
 func (r *Replica) handOver(pos ringwire.ID, hosts []ringwire.Ref) {
 	r.sync.walkAt = r.now + r.cfg.Retry
-	if r.leaving && len(hosts) == 0 && !r.gone { // the last one: there is nobody to give it to
+	if r.leaving && len(r.bye.hosts(r.cfg.Self)) == 0 && !r.gone { // the last one: there is nobody to give it to
 		r.gone = true
 		r.emit(Action{Kind: Left})
 		return
@@ -121,6 +123,7 @@ func (r *Replica) handOver(pos ringwire.ID, hosts []ringwire.Ref) {
 	for _, to := range hosts {
 		var s *session
 		s = r.startSession(to.Host, h.arc, true, false, func(ok bool) {
+			r.bye.heard(to.Host, ok, r.now)
 			h.left--
 			h.all = h.all && ok
 			h.sure = h.sure && ok && (s.root.Sure || s.root.Same)
@@ -137,7 +140,7 @@ func (r *Replica) handedOver(h *handed) {
 	foreign := h.spans.minus(r.arcs.own)
 	// What this host knows counts for who has to earn the arc, even when it only was sure once.
 	mine := r.arcs.ever().intersect(foreign)
-	if !h.all || len(mine) > 0 && !h.sure {
+	if !h.all || len(mine) > 0 && !h.sure && !r.overdue() {
 		r.sync.walkAt = r.now + 4*r.cfg.Retry
 		return
 	}
@@ -151,26 +154,6 @@ func (r *Replica) handedOver(h *handed) {
 		}
 		return true
 	})
-	r.sync.walkAt = r.now
-}
-
-// Leave hands everything over; Left comes when others answer for all of it. Others' views are without this host already.
-func (r *Replica) Leave(now time.Duration) {
-	r.advance(now)
-	if r.leaving {
-		return
-	}
-	r.leaving = true
-	told := map[ringwire.Host]bool{r.cfg.Self: true}
-	for _, p := range r.arcs.pieces {
-		for _, h := range p.holders {
-			if !told[h.Host] {
-				told[h.Host] = true
-				r.emit(Action{Kind: Send, To: h.Host, Message: &ringwire.Data{Kind: ringwire.DataLeaving}})
-			}
-		}
-	}
-	r.ViewChanged(now)
 	r.sync.walkAt = r.now
 }
 

@@ -38,6 +38,7 @@ type Replica struct {
 	// verified are signatures that were checked already, by the hash of all that was checked.
 	verified map[ringwire.Digest]bool
 	leaving  bool
+	bye      goodbye
 	gone     bool // Left was emitted
 	broken   bool // the disk failed
 	stats    Stats
@@ -181,8 +182,7 @@ func (r *Replica) receive(from ringwire.Host, m *ringwire.Data) {
 	case ringwire.DataAnswer, ringwire.DataWritten, ringwire.DataNode:
 		r.onReply(from, m)
 	case ringwire.DataLeaving:
-		r.arcs.leavers[from] = true
-		r.ViewChanged(r.now)
+		r.onLeaving(from)
 	default:
 		r.stats.Malformed++
 	}
@@ -216,22 +216,16 @@ type locate struct{ done func(hosts []ringwire.Ref) }
 
 // holders finds the first n distinct hosts from pos on and calls done with them: at once when the view knows them.
 func (r *Replica) holders(pos ringwire.ID, n int, done func([]ringwire.Ref)) {
-	finish := func(hosts []ringwire.Ref) {
-		if r.leaving { // the view may or may not be without this host already
-			hosts = without(hosts, r.cfg.Self)
-			hosts = hosts[:min(n, len(hosts))]
-		}
-		done(hosts)
+	if r.leaving {
+		done(r.heirs(pos, n))
+		return
 	}
-	if hosts, ok := r.cfg.View.Holders(pos, n+1, nil); ok {
-		if !r.leaving {
-			hosts = hosts[:min(n, len(hosts))]
-		}
-		finish(hosts)
+	if hosts, ok := r.cfg.View.Holders(pos, n, nil); ok {
+		done(hosts)
 		return
 	}
 	token := r.nextToken()
-	r.locates[token] = locate{finish}
+	r.locates[token] = locate{done}
 	r.emit(Action{Kind: Locate, Token: token, Position: pos})
 }
 

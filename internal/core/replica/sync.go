@@ -102,6 +102,9 @@ func (r *Replica) onTree(from ringwire.Host, m *ringwire.Data) {
 		r.arcs.claimed(r.now, m.Arc, from)
 	} else {
 		r.sync.given(from, s)
+		if _, going := r.arcs.going[from]; going && !r.leaving {
+			r.ViewChanged(r.now) // its arcs end where this host's need not
+		}
 	}
 	a := &ringwire.Data{Kind: ringwire.DataNode, Op: m.Op, Sure: !r.broken && r.arcs.sure.covers(s), Group: uint8(min(others, 255)), Claim: r.claims(s)}
 	fresh := r.arcs.sure.union(r.arcs.fresh)
@@ -330,7 +333,7 @@ func (r *Replica) closeSession(s *session, ok bool) {
 // tickSessions repeats what was not answered, and gives up peers that have been silent for long.
 func (r *Replica) tickSessions() {
 	for _, s := range slices.Clone(r.sync.sessions) {
-		if r.now-s.quiet > 10*r.cfg.Retry && len(s.stored) == 0 || !r.cfg.View.Alive(s.peer) {
+		if r.now-s.quiet > 10*r.cfg.Retry && len(s.stored) == 0 || !r.present(s.peer) {
 			r.closeSession(s, false)
 			continue
 		}
@@ -381,7 +384,7 @@ func (r *Replica) tickPieces() {
 			}
 		}
 		for _, g := range r.sync.givers {
-			if len(r.sync.sessions) < maxSessions && overlap(g.spans, p.spans) && r.cfg.View.Alive(g.host) && r.wanting(p, g.host) {
+			if len(r.sync.sessions) < maxSessions && overlap(g.spans, p.spans) && r.present(g.host) && r.wanting(p, g.host) {
 				r.syncPiece(p, g.host, true)
 			}
 		}
@@ -436,10 +439,10 @@ func (r *Replica) syncPiece(p *piece, h ringwire.Host, claim bool) {
 	s = r.startSession(h, arc, false, claim, func(ok bool) {
 		e := evidence{host: h, at: longAgo, retry: r.now + r.jitter(4*r.cfg.Retry)}
 		if ok {
-			e.sure, e.counts, e.others, e.at = s.root.Sure, s.root.Sure || s.root.Fresh || s.root.Same, int(s.root.Group), r.now
-			e.lapsed, e.barred = s.root.Lapsed, s.root.Lapsed && s.root.Sure
+			e.sure, e.holds, e.others, e.at = s.root.Sure, s.root.Sure || s.root.Fresh || s.root.Same, int(s.root.Group), r.now
+			e.lapsed, e.counts, e.barred = s.root.Lapsed, e.holds, s.root.Lapsed && s.root.Sure
 			if former := !slices.ContainsFunc(p.holders[:min(len(p.holders), r.cfg.Replicas)], func(x ringwire.Ref) bool { return x.Host == h }); e.sure && !former && !e.barred {
-				e.retry = r.now + evidenceLife/2
+				e.retry = r.now + r.jitter(r.cfg.SyncEvery) // the group that it knows may shrink
 			}
 		}
 		for _, p := range r.arcs.pieces {
@@ -447,7 +450,10 @@ func (r *Replica) syncPiece(p *piece, h ringwire.Host, claim bool) {
 				continue
 			}
 			if i := slices.IndexFunc(p.seen, func(e evidence) bool { return e.host == h }); i >= 0 {
-				if ok {
+				if old := &p.seen[i]; ok && !e.holds && old.counts && r.now-old.at < evidenceLife {
+					// It stepped down, perhaps since it found this host ready: what it was synchronised with for stays true.
+					old.sure, old.holds, old.lapsed, old.retry = false, false, e.lapsed, e.retry
+				} else if ok {
 					p.seen[i] = e
 				} else {
 					p.seen[i].retry = e.retry

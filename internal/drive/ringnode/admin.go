@@ -1,10 +1,12 @@
 package ringnode
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
 
+	"github.com/eddy-p2p/eddy/internal/core/replica"
 	"github.com/eddy-p2p/eddy/internal/format/ringapi"
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
 )
@@ -13,6 +15,9 @@ import (
 func (n *Node) Leave(ctx context.Context) error {
 	if !n.isReady() {
 		return errNotReady
+	}
+	if err := n.rest(ctx); err != nil {
+		return err
 	}
 	began := false
 	n.step("leaving the ring", func(now time.Duration) {
@@ -34,6 +39,32 @@ func (n *Node) Leave(ctx context.Context) error {
 		}
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// rest waits until this host has synchronised what it answers for: others may count on it until then. It waits no longer than a ring takes to
+// replace a host that vanishes.
+func (n *Node) rest(ctx context.Context) error {
+	end := time.NewTimer(cmp.Or(n.cfg.Absence, replica.DefaultAbsence))
+	defer end.Stop()
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for {
+		atRest := true
+		n.step("coming to rest", func(time.Duration) { atRest = n.data.AtRest() })
+		if atRest {
+			return nil
+		}
+		select {
+		case <-look.C:
+		case <-end.C:
+			n.log.Warn("leaving while arcs are not synchronised: the others may have to wait for each other")
+			return nil
+		case <-n.ended:
+			return n.state()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }
 

@@ -106,12 +106,26 @@ func (c *cluster) heal() {
 	c.news(c.hosts...)
 }
 
-// leave is eddy ring leave: first the ring, then the data.
-func (h *host) leave() {
+// leave is eddy ring leave: once it is at rest, or has waited for that, the host leaves the ring, and then hands its data over, with no view
+// of the ring any more.
+func (h *host) leave() { h.leaveBy(h.c.now + 30*time.Second) }
+
+func (h *host) leaveBy(end time.Duration) {
+	switch {
+	case !h.up():
+		return
+	case h.c.now < end && !h.r.AtRest():
+		life := h.life
+		h.c.at(100*time.Millisecond, func() {
+			if h.life == life {
+				h.leaveBy(end)
+			}
+		})
+		return
+	}
 	h.member = false
 	h.sees[h.id] = true
 	h.c.news(h)
-	h.r.ViewChanged(h.c.now)
 	h.r.Leave(h.c.now)
 	h.drain()
 }

@@ -220,6 +220,9 @@ func (o *host) learn(h *host) {
 
 // Holders is the ideal ring of the hosts that h believes alive.
 func (h *host) Holders(key ringwire.ID, n int, buf []ringwire.Ref) ([]ringwire.Ref, bool) {
+	if !h.member {
+		return buf, false // core/ring has ended
+	}
 	ring := h.ring()
 	at, _ := slices.BinarySearchFunc(ring, key, func(r ringwire.Ref, k ringwire.ID) int { return r.ID.Compare(k) })
 	for i := range ring {
@@ -245,6 +248,9 @@ func (h *host) ring() (ring []ringwire.Ref) {
 }
 
 func (h *host) Arcs(n int) (arcs []ringwire.Arc, ok bool) {
+	if !h.member {
+		return nil, false
+	}
 	ring := h.ring()
 	for i, r := range ring {
 		lo := ring[(i+len(ring)-1)%len(ring)].ID
@@ -297,6 +303,8 @@ func (h *host) act(a replica.Action) {
 		if f := h.c.done[a.Op]; f != nil {
 			f(a.Result)
 		}
+	case replica.Locate: // only one that has left the ring has to ask, and gets no answer
+		h.r.Located(h.c.now, a.Token, nil)
 	case replica.Left:
 		h.lost = true
 		h.crash()

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/core/replica"
-	"github.com/eddy-p2p/eddy/internal/format/ringwire"
 )
 
 // found fails unless every key that was acknowledged is read through every host, without waiting.
@@ -71,16 +70,32 @@ func TestLeaveAfterRestart(t *testing.T) {
 				c := young(options{seed: seed, hosts: 2, vnodes: 4, replicas: 2, write: 1, read: 1})
 				keys := c.putKeys(t, 4)
 				c.run(c.between(0, time.Minute))
-				c.hosts[1].crash()
+				back, gone := c.hosts[seed%2], c.hosts[1-seed%2]
+				back.crash()
 				c.run(away)
-				c.hosts[1].start()
-				c.run(c.between(0, 3*time.Second))
-				c.hosts[0].leave()
+				back.start()
+				c.run(c.between(time.Second, 3*time.Second)) // so that the other knows: the last host takes its data with it
+				gone.leave()
 				c.run(time.Minute)
 				c.rested(t, 1)
 				c.found(t, keys)
 			})
 		}
+	}
+}
+
+// TestLeaveWithAllCopies: with one copy of each key, nothing but the hand-over saves what the leaving host has.
+func TestLeaveWithAllCopies(t *testing.T) {
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			c := young(options{seed: seed, hosts: 2, vnodes: 4, replicas: 1, write: 1, read: 1})
+			keys := c.putKeys(t, 8)
+			c.run(2 * time.Second) // all know all
+			c.hosts[0].leave()
+			c.run(40 * time.Second)
+			c.rested(t, 1)
+			c.found(t, keys)
+		})
 	}
 }
 
@@ -101,5 +116,3 @@ func (c *cluster) rested(t *testing.T, hosts int) {
 		t.Errorf("%d hosts run, want %d", up, hosts)
 	}
 }
-
-var _ = ringwire.Ref{}
