@@ -147,3 +147,42 @@ func TestRestoredAlone(t *testing.T) {
 		t.Errorf("after %v: member %t, invited %v", n.now, n.phase == member, invited)
 	}
 }
+
+// "Fingers are the fallback": a lookup follows three hints of the cache's at most, and those alone that whoever was asked gives.
+func TestHintsEnd(t *testing.T) {
+	w := newTestNet(t, 24, Config{Cache: true})
+	for h := range Host(60) {
+		w.add(h, 1)
+	}
+	w.ideal()
+	n := w.nodes[0]
+	sent(n)
+	key := w.refs()[30].ID
+	if successorOf(w.refs(), key).Host == 0 {
+		t.Fatal("the test's key is the asker's")
+	}
+	n.Lookup(w.now, key, 1, Recursive)
+	for hint := 0; ; hint++ {
+		got := sent(n)
+		if len(got) != 1 || got[0].Message.Kind != Lookup {
+			t.Fatalf("after %d hints: sent %+v", hint, got)
+		}
+		if !got[0].Message.OneHop {
+			if hint != maxHints+1 {
+				t.Errorf("fingers take over after %d wrong hosts", hint)
+			}
+			return
+		}
+		if hint > maxHints {
+			t.Fatalf("%d hints are followed", hint)
+		}
+		next := w.nodes[Host(40+hint)].pos[0].self
+		answer := Message{Kind: NotMine, To: n.pos[0].self.ID, Seq: got[0].Message.Seq, Key: key, Ref: next, Hops: got[0].Message.Hops}
+		stranger := answer
+		n.Receive(w.now, 59, &stranger)
+		if got := sent(n); len(got) > 0 {
+			t.Fatalf("a stranger's hint is followed: %+v", got)
+		}
+		n.Receive(w.now, got[0].To, &answer)
+	}
+}
