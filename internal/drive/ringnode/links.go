@@ -160,6 +160,7 @@ func closeReason(conn *quic.Conn, err error) error {
 
 // forget takes a link out that has ended, and tells the ring that its host may not be reachable.
 func (ls *links) forget(l *link) {
+	ls.heed(l)
 	ls.mu.Lock()
 	delete(ls.all, l)
 	last := ls.byHost[l.host] == l
@@ -175,6 +176,21 @@ func (ls *links) forget(l *link) {
 	ls.mu.Unlock()
 	if last && !errors.Is(l.reason(), errIdle) {
 		ls.n.unreachable(l.host)
+	}
+}
+
+// heed notes that a member ended a link because this host was evicted: whoever was put out while it could not read the ring's
+// records learns it from nowhere else. A member that says so falsely gains nothing: it could evict any host in earnest.
+func (ls *links) heed(l *link) {
+	l.mu.Lock()
+	conn, why := l.conn, l.why
+	l.mu.Unlock()
+	if conn != nil {
+		why = closeReason(conn, why)
+	}
+	var app *quic.ApplicationError
+	if errors.As(why, &app) && app.Remote && app.ErrorCode == codeEvicted {
+		ls.n.evicted()
 	}
 }
 

@@ -36,9 +36,16 @@ func TestEvict(t *testing.T) {
 	}
 	whole(t, nodes[0], 3)
 	getAll(t, rest, 10)
+	// It is told, and ends.
+	select {
+	case err := <-nodes[2].done:
+		if code(err) != ringapi.Denied {
+			t.Errorf("the evicted node ended with %v", err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("the evicted node goes on")
+	}
 	// With all that it still has, the token too, it does not come back.
-	nodes[2].cancel()
-	<-nodes[2].ended
 	cfg := nodes[2].cfg
 	cfg.Token, cfg.Join = nodes[0].Token(), []string{nodes[0].Listen().String()}
 	back := launch(t, cfg)
