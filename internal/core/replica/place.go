@@ -46,21 +46,29 @@ func (r *Replica) missing(h ringwire.Host, s spans) {
 	r.arcs.away[h] = a
 }
 
-// welcome reports whether h may count on this host to become sure of s. Those of the group may at any time: the place is theirs. Another one may
-// when it is among the holders in this host's view too and nobody is away whose place is still kept: h cannot
-// know of that when it has just started, or sees further. Else both sides of a partition could have a quorum.
+// welcome reports whether h may count on this host to become sure of s: it is of the group, or among the holders in this host's view too, and with it
+// and those that are away, whose places are still kept, the group would be no more than R. h cannot know of that when it has just
+// started, or sees further. Else both sides of a partition could have a quorum.
 func (r *Replica) welcome(s spans, h ringwire.Host) bool {
 	for _, p := range r.arcs.pieces {
-		if !overlap(p.spans, s) || !r.arcs.sure.covers(p.spans) || slices.Contains(p.group, h) {
+		if !overlap(p.spans, s) || !r.arcs.sure.covers(p.spans) {
 			continue
 		}
-		if !slices.ContainsFunc(p.holders[:min(len(p.holders), r.cfg.Replicas)], func(x ringwire.Ref) bool { return x.Host == h }) {
+		holder := slices.ContainsFunc(p.holders[:min(len(p.holders), r.cfg.Replicas)], func(x ringwire.Ref) bool { return x.Host == h })
+		if !holder && !slices.Contains(p.group, h) {
 			return false
 		}
-		for _, a := range r.arcs.away { // order: any one
+		hosts, absent := map[ringwire.Host]bool{h: true}, false
+		for _, o := range p.group {
+			hosts[o] = true
+		}
+		for o, a := range r.arcs.away { // order: each is counted
 			if r.now-a.since < r.cfg.Absence && overlap(a.spans, p.spans) {
-				return false
+				hosts[o], absent = true, true
 			}
+		}
+		if absent && len(hosts) > r.cfg.Replicas {
+			return false
 		}
 	}
 	return true
