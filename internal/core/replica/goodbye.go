@@ -113,7 +113,7 @@ func (r *Replica) dropGone() {
 }
 
 // known cuts a span where this host, or one that leaves, ceases to know it. When a host has left, its arc becomes one with a neighbour's, and
-// nobody is sure of the whole: each part needs whoever is sure of that. What was learned of a part on the way to that is kept too.
+// nobody is sure of the whole: each part needs whoever is sure of that. What was learned of a part from who leaves is kept too.
 func (r *Replica) known(s span, old []*piece) (parts []span) {
 	sets := []spans{r.arcs.sure}
 	for _, g := range r.sync.givers {
@@ -122,7 +122,8 @@ func (r *Replica) known(s span, old []*piece) (parts []span) {
 		}
 	}
 	for _, p := range old {
-		if slices.ContainsFunc(p.seen, func(e evidence) bool { return e.counts }) && !r.arcs.sure.covers(p.spans) {
+		fromLeaver := func(e evidence) bool { _, going := r.arcs.going[e.host]; return going && e.counts }
+		if slices.ContainsFunc(p.seen, fromLeaver) && !r.arcs.sure.covers(p.spans) {
 			sets = append(sets, p.spans)
 		}
 	}
