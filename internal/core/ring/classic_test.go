@@ -53,7 +53,7 @@ func stress(t fataler, seed uint64, classic bool) (violation error) {
 func TestClassicChordIsWrong(t *testing.T) {
 	schedules := 150
 	if exploreShare > 1 {
-		schedules = 10
+		schedules = 40
 	}
 	wrong := 0
 	for seed := range uint64(schedules) {
