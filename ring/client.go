@@ -2,6 +2,7 @@ package ring
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/drive/ringhttp"
+	"github.com/eddy-p2p/eddy/internal/format/ringwire"
 )
 
 // Client is a Service that a node elsewhere provides. It is safe for concurrent use, connects again when it must, and is closed
@@ -28,16 +30,30 @@ func (c *Client) Close() error { return c.close() }
 const (
 	httpScheme   = "http://"
 	probeTimeout = 2 * time.Second // for a connection within this machine
+	ringFirst    = time.Second     // for a node on this machine to prove itself, before its API is tried
 )
 
 // Dial connects to a node: addr is its ring address (IP:PORT or name:PORT, over QUIC, where both sides prove that they belong to the
-// ring) or the address of its API. An API is spoken to in clear text, so only one on this machine is looked for by itself; one
-// elsewhere, behind a tunnel perhaps, must be named as http://HOST:PORT.
+// ring) or the address of its API. An API is spoken to in clear text, so only one on this machine is looked for by itself, and only where no
+// node's ring address answers; one elsewhere, behind a tunnel perhaps, must be named as http://HOST:PORT.
 func Dial(ctx context.Context, addr, token string) (*Client, error) {
 	if api, ok := strings.CutPrefix(addr, httpScheme); ok {
 		return dialAPI(strings.TrimSuffix(api, "/"), token)
 	}
-	if onLoopback(addr) && listens(ctx, addr) {
+	if !onLoopback(addr) {
+		return dialRing(ctx, addr, token)
+	}
+	// A ring address first: there the node proves who it is before it learns anything of the token, while any program may listen at a TCP port.
+	if _, err := ringwire.ParseToken(token); err == nil {
+		short, cancel := context.WithTimeout(ctx, ringFirst)
+		client, err := dialRing(short, addr, token)
+		cancel()
+		var known *Error
+		if err == nil || ctx.Err() != nil || errors.As(err, &known) && known.Code == Denied {
+			return client, err
+		}
+	}
+	if listens(ctx, addr) {
 		return dialAPI(addr, token)
 	}
 	return dialRing(ctx, addr, token)
