@@ -76,17 +76,21 @@ func TestMeshTellsAtOnce(t *testing.T) {
 func TestOldNewsChangeNothing(t *testing.T) {
 	w := meshOf(t, 4)
 	n := w.nodes[0]
-	for _, m := range []Member{{2, 5, ringwire.Alive}, {2, 4, ringwire.Dead}, {2, 4, ringwire.Left}, {2, 5, ringwire.Dead}, {2, 5, ringwire.Alive}, {2, 4, ringwire.Alive}, {2, 6, ringwire.Alive}} {
-		n.Receive(w.now, 1, &Message{Kind: News, Members: []Member{m}})
-		want := Member{2, 5, ringwire.Alive}
-		switch {
-		case m.Incarnation == 6:
-			want = m
-		case m == Member{2, 5, ringwire.Dead} || n.members.state(2) == ringwire.Dead:
-			want = Member{2, 5, ringwire.Dead}
-		}
-		if got, _ := n.members.get(2); got != want {
-			t.Fatalf("after %v: %v, want %v", m, got, want)
+	of2 := func(incarnation uint32, state ringwire.MemberState) Member {
+		return Member{Host: 2, Incarnation: incarnation, State: state}
+	}
+	for _, c := range []struct{ told, want Member }{
+		{of2(5, ringwire.Alive), of2(5, ringwire.Alive)},
+		{of2(4, ringwire.Dead), of2(5, ringwire.Alive)},
+		{of2(4, ringwire.Left), of2(5, ringwire.Alive)},
+		{of2(5, ringwire.Dead), of2(5, ringwire.Dead)},
+		{of2(5, ringwire.Alive), of2(5, ringwire.Dead)},
+		{of2(4, ringwire.Alive), of2(5, ringwire.Dead)},
+		{of2(6, ringwire.Alive), of2(6, ringwire.Alive)},
+	} {
+		n.Receive(w.now, 1, &Message{Kind: News, Members: []Member{c.told}})
+		if got, _ := n.members.get(2); got != c.want {
+			t.Fatalf("after %v: %v, want %v", c.told, got, c.want)
 		}
 	}
 }
