@@ -44,6 +44,7 @@ const (
 	MaxKey     = ringapi.MaxKey     // bytes of a key
 	MaxValue   = ringapi.MaxValue   // bytes of a value, or of a member of a set
 	MaxMembers = ringapi.MaxMembers // members of a set
+	MaxTTL     = ringapi.MaxTTL     // of a value; longer ones are refused, 0 is for ever
 	None       = ringapi.None       // IfVersion of what must not exist
 
 	StateOK       = ringapi.StateOK

@@ -209,6 +209,28 @@ func checkRingKey(key string) error {
 	return nil
 }
 
+// refuseEmpty refuses a flag that was given without a version, as a variable of a script that was never set gives it: without its
+// condition a write would overwrite what it was to protect.
+func refuseEmpty(cmd *cobra.Command, flag string) error {
+	if f := cmd.Flags().Lookup(flag); f.Changed && strings.TrimSpace(f.Value.String()) == "" {
+		return usageError("--%s is empty: give it a version, or leave it out", flag)
+	}
+	return nil
+}
+
+// checkTTL refuses a --ttl that no ring takes.
+func checkTTL(cmd *cobra.Command, ttl duration) error {
+	switch {
+	case !cmd.Flags().Changed("ttl"):
+		return nil
+	case ttl <= 0:
+		return usageError("--ttl must be more than 0; leave it out to keep for ever")
+	case time.Duration(ttl) > ring.MaxTTL:
+		return usageError("--ttl must be at most %dh, which is 100 years; leave it out to keep for ever", int(ring.MaxTTL/time.Hour))
+	}
+	return nil
+}
+
 // quoteKey shows a key in messages: as it is where that is one plain word.
 func quoteKey(key string) string {
 	if strings.ContainsFunc(key, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) || !utf8.ValidString(key) {

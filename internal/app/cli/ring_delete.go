@@ -22,7 +22,12 @@ func newRingDelete(inv *invocation) *cobra.Command {
 		Short:   "remove a key, and all members of a set",
 		Example: "  eddy ring delete alice\n  eddy ring delete counter --if-version \"$VERSION\"",
 		Args:    wantArgs("KEY"),
-		RunE:    func(cmd *cobra.Command, args []string) error { return d.run(cmd.Context(), args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := refuseEmpty(cmd, "if-version"); err != nil {
+				return err
+			}
+			return d.run(cmd.Context(), args[0])
+		},
 	}
 	d.define(cmd)
 	cmd.Flags().StringVar(&d.ifVersion, "if-version", "", "only if the key still has version `V`")

@@ -101,7 +101,7 @@ func (g *ringGet) print(got *ring.Get) error {
 		}
 	}
 	several := got.Members
-	if got.Value == nil && several == nil {
+	if several == nil {
 		several = got.Siblings
 	}
 	switch {

@@ -61,8 +61,8 @@ func newRingLoad(inv *invocation) *cobra.Command {
 		Example: "  eddy ring load titles.csv\n  eddy ring load titles.csv --set\n  zcat titles.csv.gz | eddy ring load -",
 		Args:    wantArgs("FILE.csv"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if cmd.Flags().Changed("ttl") && l.ttl <= 0 {
-				return usageError("--ttl must be more than 0; leave it out to keep the values for ever")
+			if err := checkTTL(cmd, l.ttl); err != nil {
+				return err
 			}
 			return l.run(cmd.Context(), args[0])
 		},

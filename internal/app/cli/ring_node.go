@@ -57,6 +57,9 @@ func newRingNode(inv *invocation) *cobra.Command {
 			if cmd.Flags().Changed("id") {
 				n.config.ID = &n.id
 			}
+			if err := n.checkGiven(cmd.Flags().Changed); err != nil {
+				return err
+			}
 			return n.run(cmd.Context())
 		},
 	}
@@ -93,6 +96,23 @@ func (n *ringNode) defineFlags(cmd *cobra.Command) {
 	f.IntVar(&n.config.Vnodes, "vnodes", 0, "of a new node: stand at `N` positions (default 16; 1 with --bits)")
 	f.IntVar(&n.config.Bits, "bits", 0, "of a new ring, for teaching: positions of `N` bits, so that nodes can have --id (default 160)")
 	f.Uint64Var(&n.id, "id", 0, "of a new node, with the --bits of its ring: stand at position `N`")
+}
+
+// checkGiven refuses flags that would be taken for not given, or do nothing.
+func (n *ringNode) checkGiven(given func(flag string) bool) error {
+	c := &n.config
+	for _, flag := range []struct {
+		name  string
+		value int
+	}{{"successors", c.Successors}, {"replicas", c.Replicas}, {"write", c.Write}, {"read", c.Read}, {"vnodes", c.Vnodes}, {"bits", c.Bits}} {
+		if given(flag.name) && flag.value < 1 {
+			return usageError("--%s must be at least 1; leave it out for the default", flag.name)
+		}
+	}
+	if len(n.join) == 0 && (given("token") || given("token-file")) {
+		return usageError("a token is for joining a ring: name one of its nodes with --join ADDR")
+	}
+	return nil
 }
 
 // check refuses what cannot be.

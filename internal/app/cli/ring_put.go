@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,8 +40,8 @@ func newRingPut(inv *invocation) *cobra.Command {
 			return errors.New("want KEY and VALUE, or KEY alone and the value on stdin")
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if cmd.Flags().Changed("ttl") && p.ttl <= 0 {
-				return usageError("--ttl must be more than 0; leave it out to keep the value for ever")
+			if err := cmp.Or(checkTTL(cmd, p.ttl), refuseEmpty(cmd, "if-version")); err != nil {
+				return err
 			}
 			return p.run(cmd.Context(), args)
 		},

@@ -29,7 +29,12 @@ func newRingWatch(inv *invocation) *cobra.Command {
   eddy ring watch alice --json`,
 		Args:        wantArgs("KEY"),
 		Annotations: map[string]string{longRunning: "yes"},
-		RunE:        func(cmd *cobra.Command, args []string) error { return w.run(cmd.Context(), args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := refuseEmpty(cmd, "since"); err != nil {
+				return err
+			}
+			return w.run(cmd.Context(), args[0])
+		},
 	}
 	w.define(cmd)
 	cmd.Flags().StringVar(&w.since, "since", "", "begin with the first change after version `V`")

@@ -115,6 +115,10 @@ func (q *query) duration(name string) time.Duration {
 		q.fail("parameter %s: want a time above 0, like 90s or 1h30m", name)
 		return 0
 	}
+	if d > ringapi.MaxTTL {
+		q.fail("parameter %s: at most %dh, which is 100 years; leave it out to keep for ever", name, int(ringapi.MaxTTL/time.Hour))
+		return 0
+	}
 	return d
 }
 
@@ -283,7 +287,12 @@ func condition(r *http.Request) (ifVersion string, err error) {
 
 // tags parses a list of strong entity tags, or *.
 func tags(r *http.Request, header string) ([]string, error) {
-	text := strings.TrimSpace(strings.Join(r.Header.Values(header), ","))
+	given := r.Header.Values(header)
+	text := strings.TrimSpace(strings.Join(given, ","))
+	if len(given) > 0 && text == "" {
+		// A program whose version is missing meant a condition: to write without one is what it wanted to prevent.
+		return nil, invalid(`%s is empty: want "VERSION" in quotation marks, or leave it out`, header)
+	}
 	if text == "" || text == anyTag {
 		return strings.Fields(text), nil
 	}

@@ -149,7 +149,10 @@ func (n *Node) found(key string, r replica.Result, o ringapi.GetOptions) (*ringa
 		out.Members = sample(live, o.Sample)
 	case len(live) == 1:
 		out.Value = live[0].Value
-	default:
+		if out.Value == nil {
+			out.Value = []byte{}
+		}
+	default: // none of the siblings is the value
 		for _, v := range live {
 			out.Siblings = append(out.Siblings, v.Value)
 		}
@@ -158,10 +161,6 @@ func (n *Node) found(key string, r replica.Result, o ringapi.GetOptions) (*ringa
 				Message: fmt.Sprintf("%q has %d values that were written at the same time", shown(key), len(live)),
 				Hint:    "read them with --siblings, and write the one that is right with --if-version"}
 		}
-		out.Value = live[0].Value
-	}
-	if out.Value == nil && sets == 0 {
-		out.Value = []byte{}
 	}
 	out.TTL = longest(live)
 	return out, nil

@@ -10,6 +10,8 @@ const (
 	MaxValue   = 1 << 20 // bytes of a value, or of one member of a set
 	MaxMembers = 1000    // members of a set
 	Sample     = 50      // members that a read returns unless told otherwise
+
+	MaxTTL = 100 * 365 * 24 * time.Hour // time to live of a value
 )
 
 // None as IfVersion demands that the key does not exist.
@@ -24,7 +26,7 @@ type GetOptions struct {
 
 // PutOptions say how to write.
 type PutOptions struct {
-	TTL       time.Duration // 0 = for ever
+	TTL       time.Duration // at most MaxTTL; 0 = for ever
 	IfVersion string        // "" = unconditional; None; or the version that must still be there
 	Set       bool          // add the value as a member of a set
 }

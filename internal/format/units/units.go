@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -85,6 +86,9 @@ func ParseRate(s string) (int64, error) {
 	return rate, nil
 }
 
+// longDuration is what a duration looks like. That of which time.ParseDuration makes nothing has no place in 64 bits.
+var longDuration = regexp.MustCompile(`^\+?([0-9]+\.?[0-9]*(h|m|s|ms|us|µs|ns))+$|^\+?[0-9]+\.?[0-9]*(e\+?[0-9]+)?$`)
+
 // ParseDuration reads "90" (seconds), "1.5" or Go's notation "1m30s". Negative durations are refused.
 func ParseDuration(s string) (time.Duration, error) {
 	text := strings.TrimSpace(s)
@@ -94,6 +98,9 @@ func ParseDuration(s string) (time.Duration, error) {
 		if !(seconds < math.MaxInt64/float64(time.Second)) {
 			err = errors.New("too long")
 		}
+	}
+	if err != nil && longDuration.MatchString(text) {
+		return 0, fmt.Errorf("%q is too long for a duration: at most 292 years", s)
 	}
 	if err != nil || d < 0 {
 		return 0, fmt.Errorf("%q is not a duration: want seconds, or a value like 90s, 1m30s or 2h", s)

@@ -47,9 +47,16 @@ func TestParseDuration(t *testing.T) {
 			t.Errorf("ParseDuration(%q) = %v, %v; want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "soon", "-1", "-5s", "NaN", "Inf", "1e300", "1d"} {
+	for _, text := range []string{"", "soon", "-1", "-5s", "NaN", "Inf", "1e300", "1d", "-3000000h", "3000000 h"} {
 		if got, err := ParseDuration(text); err == nil {
 			t.Errorf("ParseDuration(%q) = %v, want an error", text, got)
+		} else if strings.Contains(err.Error(), "too long") != (text == "1e300") {
+			t.Errorf("ParseDuration(%q): %v", text, err)
+		}
+	}
+	for _, text := range []string{"3000000h", "1.5h99999999999999999999s", "9999999999"} {
+		if _, err := ParseDuration(text); err == nil || !strings.Contains(err.Error(), "is too long for a duration") {
+			t.Errorf("ParseDuration(%q): %v", text, err)
 		}
 	}
 }
