@@ -75,9 +75,15 @@ func TestOneNode(t *testing.T) {
 
 // One host cannot have two copies: the write is refused, not half done in silence.
 func TestTooFew(t *testing.T) {
-	l := start(t, Config{Timeout: 300 * time.Millisecond})
+	l := start(t, Config{Timeout: time.Hour}) // it must be said at once
 	if _, err := l.Put(t.Context(), "key", []byte("v"), ringapi.PutOptions{}); code(err) != ringapi.TooFew {
 		t.Errorf("put on one host with W = 2: %v, want too few", err)
+	}
+	if _, err := l.Get(t.Context(), "key", ringapi.GetOptions{}); code(err) != ringapi.TooFew {
+		t.Errorf("get on one host with Q = 2: %v, want too few", err)
+	}
+	if _, err := l.Delete(t.Context(), "key", ""); code(err) != ringapi.TooFew {
+		t.Errorf("delete on one host with W = 2: %v, want too few", err)
 	}
 }
 

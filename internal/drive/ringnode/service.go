@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,7 +70,7 @@ func statusError(key string, r replica.Result) *ringapi.Error {
 		return &ringapi.Error{Code: ringapi.Conflict, Message: fmt.Sprintf("%q is not as the write demands", shown(key)), Version: r.Version.String(),
 			Hint: "read it again; a key is either a register or a set"}
 	case replica.TooFew:
-		return &ringapi.Error{Code: ringapi.TooFew, Message: fmt.Sprintf("too few of the nodes that hold %q answer; a write may have happened all the same", shown(key)),
+		return &ringapi.Error{Code: ringapi.TooFew, Message: fmt.Sprintf("too few of the nodes that hold %q answer", shown(key)),
 			Hint: "are enough nodes running? see eddy ring status"}
 	case replica.TooLarge:
 		return &ringapi.Error{Code: ringapi.TooLarge, Message: fmt.Sprintf("%q would be larger than a key can be: a value has at most 1 MiB, a set at most %d members",
@@ -80,6 +81,28 @@ func statusError(key string, r replica.Result) *ringapi.Error {
 		return &ringapi.Error{Code: ringapi.TooFew, Message: "the node is stopping", Hint: "ask another node"}
 	}
 	return &ringapi.Error{Code: ringapi.Failed, Message: "the node's disk failed", Hint: "see its log; other nodes still answer"}
+}
+
+// writeError is statusError for a write that was to be as the arguments say: which of its conditions failed, and that without an answer
+// nobody knows whether it happened.
+func writeError(key string, r replica.Result, set, deletion bool, c replica.Condition) *ringapi.Error {
+	e := statusError(key, r)
+	switch live := r.Record.Live(); {
+	case r.Status == replica.TooFew:
+		e.Message += "; the write may have happened all the same"
+	case r.Status != replica.Conflict:
+	case c.Absent && len(live) > 0:
+		e.Message, e.Hint = fmt.Sprintf("%q exists already", shown(key)), "read it, and decide anew"
+	case len(c.Version) > 0 && len(live) == 0:
+		e.Message, e.Hint = fmt.Sprintf("%q does not exist any more", shown(key)), "with the condition none it is made anew"
+	case len(c.Version) > 0 && !c.Version.Includes(r.Version):
+		e.Message, e.Hint = fmt.Sprintf("%q has another version by now", shown(key)), "read it again, and decide anew"
+	case !deletion && set && slices.ContainsFunc(live, func(v ringwire.Version) bool { return !v.Set }):
+		e.Message, e.Hint = fmt.Sprintf("%q is one value and not a set", shown(key)), "delete it first, or use another key"
+	case !deletion && !set && slices.ContainsFunc(live, func(v ringwire.Version) bool { return v.Set }):
+		e.Message, e.Hint = fmt.Sprintf("%q is a set and not one value", shown(key)), "add to it with --set, or delete it first"
+	}
+	return e
 }
 
 // shown is a key as messages show it.
@@ -104,6 +127,9 @@ func checkKey(key string) error {
 // Get reads a key from a quorum of its holders.
 func (n *Node) Get(ctx context.Context, key string, o ringapi.GetOptions) (*ringapi.Get, error) {
 	if err := checkKey(key); err != nil {
+		return nil, err
+	}
+	if err := n.enoughToRead(); err != nil {
 		return nil, err
 	}
 	var trace *ring.Result
@@ -293,7 +319,7 @@ func (n *Node) put(ctx context.Context, key string, value []byte, o putOptions) 
 		n.data.Put(now, op, replica.Put{Key: key, Value: value, Set: o.set, TTL: o.ttl, If: o.cond, Deadline: deadline})
 	})
 	if err == nil && r.Status != replica.OK {
-		err = statusError(key, r)
+		err = writeError(key, r, o.set, false, o.cond)
 	}
 	return r, err
 }
@@ -324,6 +350,9 @@ func (n *Node) Put(ctx context.Context, key string, value []byte, o ringapi.PutO
 	if err != nil {
 		return nil, err
 	}
+	if err := n.enoughToWrite(); err != nil {
+		return nil, err
+	}
 	r, err := n.put(ctx, key, value, putOptions{o.TTL, o.Set, c})
 	if err != nil {
 		return nil, err
@@ -352,6 +381,9 @@ func (n *Node) Delete(ctx context.Context, key string, ifVersion string) (*ringa
 	if c.Absent {
 		return nil, &ringapi.Error{Code: ringapi.Invalid, Message: "a key that must not exist cannot be deleted"}
 	}
+	if err := n.enoughToWrite(); err != nil {
+		return nil, err
+	}
 	r, err := n.operate(ctx, func(now time.Duration, op uint64, deadline time.Duration) {
 		n.data.Delete(now, op, replica.Delete{Key: key, If: c, Deadline: deadline})
 	})
@@ -359,7 +391,7 @@ func (n *Node) Delete(ctx context.Context, key string, ifVersion string) (*ringa
 		return nil, err
 	}
 	if r.Status != replica.OK {
-		return nil, statusError(key, r)
+		return nil, writeError(key, r, false, true, c)
 	}
 	return n.wrote(key, r), nil
 }
