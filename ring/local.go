@@ -25,6 +25,9 @@ type Local struct {
 // ErrNoLocal is that no node has run with a data directory.
 var ErrNoLocal = errors.New("no ring node runs here")
 
+// ErrLocalDamaged is that what a node wrote there to be found by cannot be read.
+var ErrLocalDamaged = errors.New(localFile + " is damaged")
+
 // FindLocal reads how the node that runs with the data directory dir is reached.
 func FindLocal(dir string) (*Local, error) {
 	text, err := os.ReadFile(filepath.Join(dir, localFile))
@@ -32,11 +35,11 @@ func FindLocal(dir string) (*Local, error) {
 		return nil, ErrNoLocal
 	}
 	if err != nil {
-		return nil, fmt.Errorf("finding the ring node of %s: %w", dir, err)
+		return nil, fmt.Errorf("reading %s: %w", localFile, err)
 	}
 	local := new(Local)
 	if err := json.Unmarshal(text, local); err != nil || local.API == "" || local.Secret == "" {
-		return nil, fmt.Errorf("finding the ring node of %s: %s is damaged", dir, localFile)
+		return nil, ErrLocalDamaged
 	}
 	return local, nil
 }

@@ -19,15 +19,21 @@ type events struct {
 
 // emit writes v as one line, for long-running commands. That stdout fails is noticed by the command's own result, or does
 // not matter.
-func (e *events) emit(v any) {
+func (e *events) emit(v any) { _ = e.tell(v) }
+
+// tell is emit of an event without which the command is of no use.
+func (e *events) tell(v any) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.on || !e.stream {
-		return
+		return nil
 	}
 	enc := json.NewEncoder(e.out)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return failOutput("writing the events to", err)
+	}
+	return nil
 }
 
 // document writes v as the one, indented document of a one-shot command.
@@ -48,6 +54,9 @@ func (e *events) document(v any) error {
 // another that has not written its own.
 func (e *events) close(failure *Failure, code int) {
 	e.emit(exitEvent{"exit", code})
+	if failure == nil && (code == exitInterrupted || code == exitTerminated) {
+		failure = &Failure{What: codeMeanings[code], Code: code} // whoever reads the document finds one
+	}
 	if e.on && !e.stream && !e.told && failure != nil {
 		_ = e.document(newErrorEvent(failure)) // stderr has it too
 	}

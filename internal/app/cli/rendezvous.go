@@ -44,7 +44,7 @@ func (r *rendezvous) connect(ctx context.Context, inv *invocation, host string) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, ringTimeout)
 	defer cancel()
-	client, err := inv.dialRing(ctx, &ringFlags{node: r.node, token: r.token, tokenFile: r.tokenFile})
+	client, err := inv.dialRing(ctx, &ringFlags{node: r.node, token: r.token, tokenFile: r.tokenFile, prefix: "ring-"})
 	if err != nil {
 		return err
 	}
@@ -126,11 +126,14 @@ func enoughPieceLength(meta *metainfo.MetaInfo) int64 {
 
 // find gets the torrent that ring:NAME or ring:NAME#btih=HEX stands for.
 func (r *rendezvous) find(ctx context.Context, src string) (*torrentFile, error) {
+	name, fragment, _ := strings.Cut(src[len(ringScheme):], "#")
+	if err := eddy.CheckTorrentName(name); err != nil {
+		return nil, &Failure{What: "getting", Target: src, Cause: err, Code: exitUsage, Hint: "want ring:NAME, as share --publish named it"}
+	}
 	if r.client == nil {
 		return nil, &Failure{What: "getting", Target: src, Cause: errors.New("which ring?"), Code: exitUsage,
 			Hint: "give --ring ADDR, the address of one of its nodes"}
 	}
-	name, fragment, _ := strings.Cut(src[len(ringScheme):], "#")
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(ringTimeout), context.DeadlineExceeded)
 	defer cancel()
 	found, err := eddy.FindTorrents(ctx, r.client, name)

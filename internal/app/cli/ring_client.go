@@ -37,6 +37,8 @@ type ringFlags struct {
 	tokenFile string
 	data      string
 	timeout   duration
+
+	prefix string // of the token's flags where they are not the command's only ones: "ring-"
 }
 
 func (r *ringFlags) define(cmd *cobra.Command) {
@@ -109,7 +111,11 @@ func (inv *invocation) dialRing(ctx context.Context, r *ringFlags) (*ring.Client
 		return nil, &Failure{What: "finding a ring node", Target: dir, Cause: localErr, Code: exitUsage,
 			Hint: "give --node ADDR and --token T of one, or start one with eddy ring node"}
 	case node == "" && localErr != nil:
-		return nil, fail("finding a ring node", dir, localErr)
+		f := fail("finding a ring node", dir, localErr)
+		if errors.Is(localErr, ring.ErrLocalDamaged) {
+			f.Hint = "start the node again, which writes it anew, or give --node ADDR and --token T"
+		}
+		return nil, f
 	case node == "" && token == "":
 		return local.Dial()
 	case node == "":
@@ -118,7 +124,7 @@ func (inv *invocation) dialRing(ctx context.Context, r *ringFlags) (*ring.Client
 		return local.Dial() // who may read its directory needs no token, however the node is named
 	case token == "":
 		return nil, &Failure{What: "asking the ring node", Target: node, Cause: errors.New("a token is needed"), Code: exitUsage,
-			Hint: "give --token, --token-file or EDDY_RING_TOKEN; eddy ring token new makes one"}
+			Hint: fmt.Sprintf("give --%stoken, --%[1]stoken-file or %s; eddy ring token new makes one", r.prefix, ringTokenVariable)}
 	}
 	client, err := ring.Dial(ctx, node, token)
 	if err != nil {
@@ -176,11 +182,21 @@ func ringFailure(what, target string, err error) error {
 var ringMeanings = map[int]string{
 	exitOK: "", exitFailed: "failed", exitUsage: "",
 	exitNotFound:    "the key does not exist: a quorum of its holders says so",
-	exitTimeout:     "no answer within --timeout; a write may have happened",
-	exitNetwork:     "the node cannot be reached, or too few holders answer; a write may have happened",
+	exitTimeout:     "no answer within --timeout",
+	exitNetwork:     "the node cannot be reached, or too few holders answer",
 	exitAuth:        "",
 	exitConflict:    "the key has another version than --if-version says, or several values",
 	exitInterrupted: "", exitTerminated: "",
+}
+
+// writing is what the codes of a command that writes mean besides, and those of means.
+func writing(means map[int]string) map[int]string {
+	all := map[int]string{}
+	for _, code := range []int{exitTimeout, exitNetwork} {
+		all[code] = ringMeanings[code] + "; the write may have happened all the same"
+	}
+	maps.Copy(all, means)
+	return all
 }
 
 // not leaves a code out of a command's help.

@@ -32,7 +32,7 @@ func newRingDelete(inv *invocation) *cobra.Command {
 	d.define(cmd)
 	cmd.Flags().StringVar(&d.ifVersion, "if-version", "", "only if the key still has version `V`")
 	setRingHelp(cmd, `
-Remove a key with everything under it; prints the version of the deletion. A value that somebody writes at the same time survives it.`, nil)
+Remove a key with everything under it; prints the version of the deletion. A value that somebody writes at the same time survives it.`, writing(nil))
 	return cmd
 }
 

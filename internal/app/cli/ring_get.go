@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -148,13 +150,13 @@ func (g *ringGet) printValue(got *ring.Get) error {
 func writeWhole(path string, content []byte) error {
 	if stat, err := os.Stat(path); err == nil && !stat.Mode().IsRegular() {
 		if err := os.WriteFile(path, content, 0o666); err != nil {
-			return fail("writing", path, err)
+			return failFile(path, err)
 		}
 		return nil
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".eddy-*")
 	if err != nil {
-		return fail("writing", path, err)
+		return failFile(path, err)
 	}
 	_, err = f.Write(content)
 	if err = errors.Join(err, f.Chmod(newFileMode(path)), f.Close()); err == nil {
@@ -162,9 +164,29 @@ func writeWhole(path string, content []byte) error {
 	}
 	if err != nil {
 		os.Remove(f.Name())
-		return fail("writing", path, err)
+		return failFile(path, err)
 	}
 	return nil
+}
+
+// failFile is that a value could not be written to the user's path, whatever file was on the way: always a failure of the disk, where
+// that nothing is there must not pass for a key that does not exist. Nothing was kept that could be resumed.
+func failFile(path string, err error) error {
+	f := fail("writing", path, err)
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		f.Cause = p.Err
+	}
+	switch {
+	case errors.Is(err, syscall.EISDIR):
+		return f // wrong usage
+	case errors.Is(err, fs.ErrNotExist):
+		f.Hint = "make its directory first"
+	case errors.Is(err, syscall.ENOSPC):
+		f.Hint = "free some space"
+	}
+	f.Code = exitDisk
+	return f
 }
 
 // newFileMode is that of the file that is replaced, else what everybody may read: a value in a ring is no secret of one user's.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,7 +41,7 @@ type ringReady struct {
 	Listen  string  `json:"listen"`  // the ring address, as others are told it
 	API     *string `json:"api"`     // IP:PORT of the HTTP interface; null = none
 	Token   *string `json:"token"`   // where this start began a ring
-	Command string  `json:"command"` // what the next machine runs; without a token it needs one of eddy ring token new
+	Command *string `json:"command"` // what the next machine runs; null where this start has no token to give
 }
 
 func newRingNode(inv *invocation) *cobra.Command {
@@ -164,7 +166,13 @@ func (n *ringNode) run(ctx context.Context) error {
 	}
 	node, err := ring.New(n.config)
 	if err != nil {
-		return ringFailure("starting the ring node of", n.config.Data, err)
+		err = ringFailure("starting the ring node of", n.config.Data, err)
+		var f *Failure
+		var path *fs.PathError
+		if errors.As(err, &f) && errors.As(err, &path) && errors.Is(path, syscall.ENOTDIR) {
+			f.Cause, f.Hint, f.Code = errors.New("it is no directory"), "name another one with --data", exitDisk
+		}
+		return err
 	}
 	running, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -247,25 +255,27 @@ func (n *ringNode) needed() int {
 // ready tells that the node is a member, and how the next one becomes one.
 func (n *ringNode) ready(node *ring.Node) error {
 	addr, token := node.Addr().String(), node.Token()
-	event := ringReady{Type: "ready", ID: node.ID(), Listen: addr, Token: known(token), Command: "eddy ring node --join " + shellWord(addr)}
+	event := ringReady{Type: "ready", ID: node.ID(), Listen: addr, Token: known(token)}
+	command := "eddy ring node --join " + shellWord(addr) + " --token "
 	if token != "" {
-		event.Command += " --token " + token
+		command += token
+		event.Command = &command
 	}
 	if api := node.API(); api.IsValid() {
 		event.API = known(api.String())
 		n.inv.say("the API is at http://" + api.String() + "/v1/, metrics at /metrics")
 	}
-	n.inv.events.emit(event)
 	if n.inv.events.on {
-		return nil
+		return n.inv.events.tell(event) // who waits for it would wait for ever
 	}
 	if hosts := n.needed(); token != "" && hosts > 1 {
 		n.inv.say(fmt.Sprintf("values can be stored once %d nodes are in the ring", hosts))
 	}
 	if token == "" {
-		n.inv.say("the next machine needs a token besides; eddy ring token new makes one")
+		n.inv.say("the next machine runs: " + command + "TOKEN; eddy ring token new makes one")
+		return nil
 	}
-	if _, err := fmt.Fprintln(n.inv.Out, event.Command); err != nil {
+	if _, err := fmt.Fprintln(n.inv.Out, command); err != nil {
 		return failOutput("writing the result to", err)
 	}
 	return nil

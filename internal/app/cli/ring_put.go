@@ -56,7 +56,7 @@ Store a value, or without VALUE what is on stdin: any bytes, to 1 MiB. It is don
 that it then has is printed. With it --if-version makes sure that nobody's change is overwritten unseen.
 
 A key holds either one value, or with --set up to 1,000 members. Where two programs write at once without --if-version, both values are
-kept, as siblings, until somebody puts what they should become.`, map[int]string{exitNotFound: not})
+kept, as siblings, until somebody puts what they should become.`, writing(map[int]string{exitNotFound: not}))
 	return cmd
 }
 

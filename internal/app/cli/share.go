@@ -55,7 +55,12 @@ func newShare(inv *invocation) *cobra.Command {
   eddy share big.iso --ring 10.0.0.5:7000 --publish big`,
 		Args:        wantArgs("PATH..."),
 		Annotations: map[string]string{longRunning: "yes"},
-		RunE:        func(cmd *cobra.Command, args []string) error { return s.run(cmd.Context(), args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("publish") && s.publish == "" {
+				return usageError("--publish is empty: give it a name, or leave it out")
+			}
+			return s.run(cmd.Context(), args)
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&s.host, "host", "", "`HOST`: name or address of this machine that receivers use (default: that of the default route)")

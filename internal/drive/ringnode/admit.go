@@ -157,6 +157,11 @@ func (n *Node) joinAt(ctx context.Context, at string, token ringwire.Token) erro
 	if err != nil {
 		return refusedBy(addr, closeReason(conn, err))
 	}
+	// After a rotation the CA is another one and the ring the same. Another ring's records must not come into this one by a directory.
+	if n.id.member() && w.Certificate.Ring != n.id.ring() {
+		return &ringapi.Error{Code: ringapi.Invalid, Message: "the data there belong to another ring than the token",
+			Hint: "give each ring its own --data; without --join and --token the node comes back to its own ring"}
+	}
 	if err := n.cfg.agrees(w.Parameters); err != nil {
 		return &ringapi.Error{Code: ringapi.Invalid, Message: err.Error()}
 	}

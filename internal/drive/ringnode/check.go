@@ -220,8 +220,8 @@ func (n *Node) compareData(ctx context.Context, w *walk, out *ringapi.Check) {
 			out.UnderReplicated += most - least
 		}
 	}
-	if out.UnderReplicated > 0 && len(w.views) < id.parameters.Replicas {
-		out.Problems = append(out.Problems, fmt.Sprintf("%d hosts cannot hold %d copies of each key", len(w.views), id.parameters.Replicas))
+	if hosts := len(w.views); hosts < id.parameters.Replicas { // with no key yet, too: the first will have too few copies
+		out.Problems = append(out.Problems, fmt.Sprintf("%d of %d hosts: too few for %[2]d copies of each key", hosts, id.parameters.Replicas))
 	}
 	for _, key := range systemKeys { // they are no user's
 		if members, err := n.readSet(ctx, key); err == nil && len(members) > 0 {

@@ -30,3 +30,41 @@ func TestFoundSiblings(t *testing.T) {
 		t.Errorf("one empty value: %+v, %v", got, err)
 	}
 }
+
+// A refused write says which of its conditions failed, and only a write may have happened although nobody answers.
+func TestWriteErrors(t *testing.T) {
+	register := concurrent("a")
+	set := concurrent("a")
+	set.Versions[0].Set = true
+	old, here := ringwire.Context{}, register.Context()
+	other := replica.Condition{Version: concurrent("a", "b").Context()}
+	other.Version = other.Version[1:]
+	absent := replica.Condition{Absent: true}
+	for _, row := range []struct {
+		record        *ringwire.Record
+		status        replica.Status
+		set, deletion bool
+		condition     replica.Condition
+		want          string
+	}{
+		{register, replica.Conflict, false, false, absent, `"k" exists already`},
+		{register, replica.Conflict, false, false, other, `"k" has another version by now`},
+		{register, replica.Conflict, false, true, other, `"k" has another version by now`},
+		{&ringwire.Record{Key: "k"}, replica.Conflict, false, false, other, `"k" does not exist any more`},
+		{register, replica.Conflict, true, false, replica.Condition{}, `"k" is one value and not a set`},
+		{set, replica.Conflict, false, false, replica.Condition{}, `"k" is a set and not one value`},
+		{nil, replica.TooFew, false, false, replica.Condition{}, `too few of the nodes that hold "k" answer; the write may have happened all the same`},
+	} {
+		seen := old
+		if row.record != nil && len(row.record.Versions) > 0 {
+			seen = here
+		}
+		got := writeError("k", replica.Result{Status: row.status, Record: row.record, Version: seen}, row.set, row.deletion, row.condition)
+		if got.Message != row.want || got.Hint == "" {
+			t.Errorf("got %q (%s), want %q", got.Message, got.Hint, row.want)
+		}
+	}
+	if got := statusError("k", replica.Result{Status: replica.TooFew}); got.Message != `too few of the nodes that hold "k" answer` {
+		t.Errorf("a read: %q", got.Message)
+	}
+}
