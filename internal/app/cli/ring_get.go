@@ -91,7 +91,10 @@ func (g *ringGet) print(got *ring.Get) error {
 	if got.Siblings == nil {
 		got.Siblings = [][]byte{}
 	}
-	if got.Path == nil {
+	switch {
+	case !g.trace:
+		got.Path = nil // null: it was not asked for, where an empty list says that the asked node is the owner
+	case got.Path == nil:
 		got.Path = []ring.Hop{}
 	}
 	if g.inv.global.json {
