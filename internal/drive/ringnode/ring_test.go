@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -132,7 +134,7 @@ func eventually(t testing.TB, what string, f func() error) {
 	}
 }
 
-// whole waits until a walk around the ring finds nothing wrong.
+// whole waits until a walk around the ring finds nothing wrong but, where a test has so few hosts, that they are too few.
 func whole(t testing.TB, l *live, hosts int) {
 	t.Helper()
 	eventually(t, "the ring is not whole", func() error {
@@ -140,8 +142,9 @@ func whole(t testing.TB, l *live, hosts int) {
 		if err != nil {
 			return err
 		}
-		if len(c.Problems) > 0 || c.Hosts != hosts || c.Differing > 0 {
-			return fmt.Errorf("%d hosts, %d arcs differ, %d under-replicated, problems %q", c.Hosts, c.Differing, c.UnderReplicated, c.Problems)
+		problems := slices.DeleteFunc(c.Problems, func(p string) bool { return hosts < 3 && strings.Contains(p, "too few for") })
+		if len(problems) > 0 || c.Hosts != hosts || c.Differing > 0 {
+			return fmt.Errorf("%d hosts, %d arcs differ, %d under-replicated, problems %q", c.Hosts, c.Differing, c.UnderReplicated, problems)
 		}
 		return nil
 	})
