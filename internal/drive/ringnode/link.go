@@ -52,15 +52,20 @@ func (l *link) touch() { l.used.Store(time.Now().UnixNano()) }
 // idle is how long nothing was sent or received.
 func (l *link) idle(now time.Time) time.Duration { return now.Sub(time.Unix(0, l.used.Load())) }
 
-// connected tells the link its connection.
-func (l *link) connected(c *quic.Conn) {
+// connected tells the link its connection, and reports false if the link was closed meanwhile: then nobody would close the connection, and what
+// the other side sends on it would be dropped for as long as both live.
+func (l *link) connected(c *quic.Conn) bool {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.why != nil {
+		return false
+	}
 	l.conn = c
-	l.mu.Unlock()
 	close(l.up)
+	return true
 }
 
-// close ends the link; the first reason counts.
+// close ends the link for a reason; the first counts.
 func (l *link) close(code quic.ApplicationErrorCode, why error) {
 	l.once.Do(func() {
 		l.mu.Lock()

@@ -109,7 +109,10 @@ func (ls *links) connect(ctx context.Context, l *link) error {
 	ls.mu.Lock()
 	delete(ls.fails, l.host)
 	ls.mu.Unlock()
-	l.connected(conn)
+	if !l.connected(conn) { // its host came back meanwhile and connected by itself, or was evicted
+		conn.CloseWithError(codeDone, "")
+		return nil
+	}
 	l.serve(ctx, ls.n, conn, s, h.in)
 	return nil
 }
