@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"slices"
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
@@ -46,17 +45,13 @@ func (r *Replica) missing(h ringwire.Host, s spans) {
 	r.arcs.away[h] = a
 }
 
-// welcome reports whether h may count on this host to become sure of s: it is of the group, or among the holders in this host's view too, and with it
-// and those that are away, whose places are still kept, the group would be no more than R. h cannot know of that when it has just
-// started, or sees further. Else both sides of a partition could have a quorum.
+// welcome reports whether h may count on this host to become sure of s: with it and those that are away, whose places are still kept, the group
+// would be no more than R. h cannot know of them when it has just started, or sees further. Else both sides of a partition could have a
+// quorum. Where nobody is away any host may: in a ring that grows, views differ for a while, and who is needed need not see h as a holder yet.
 func (r *Replica) welcome(s spans, h ringwire.Host) bool {
 	for _, p := range r.arcs.pieces {
 		if !overlap(p.spans, s) || !r.arcs.sure.covers(p.spans) {
 			continue
-		}
-		holder := slices.ContainsFunc(p.holders[:min(len(p.holders), r.cfg.Replicas)], func(x ringwire.Ref) bool { return x.Host == h })
-		if !holder && !slices.Contains(p.group, h) {
-			return false
 		}
 		hosts, absent := map[ringwire.Host]bool{h: true}, false
 		for _, o := range p.group {

@@ -413,13 +413,28 @@ func (s *syncs) given(h ringwire.Host, arc spans) {
 	s.givers[i].spans = s.givers[i].spans.union(arc)
 }
 
-// anyHolder is another holder of p by chance.
+// anyHolder is another holder of p: every second time the one whose comparison is longest ago, so that what each of them holds stays known;
+// by chance otherwise, since that one may not answer.
 func (r *Replica) anyHolder(p *piece) (ringwire.Host, bool) {
 	others := without(p.holders[:min(len(p.holders), r.cfg.Replicas)], r.cfg.Self)
 	if len(others) == 0 {
 		return 0, false
 	}
-	return others[r.rng.IntN(len(others))].Host, true
+	best := others[r.rng.IntN(len(others))].Host
+	if r.rng.IntN(2) == 0 {
+		last := func(h ringwire.Host) time.Duration {
+			if i := slices.IndexFunc(p.seen, func(e evidence) bool { return e.host == h }); i >= 0 {
+				return p.seen[i].at
+			}
+			return longAgo
+		}
+		for _, o := range others {
+			if last(o.Host) < last(best) {
+				best = o.Host
+			}
+		}
+	}
+	return best, true
 }
 
 // wanting reports whether synchronising p with h may make this host sure.

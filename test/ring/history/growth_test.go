@@ -8,7 +8,7 @@ import (
 // TestGrowth: a ring of one host becomes one of twenty within seconds, and a minute later each arc has its R sure holders. The hosts that came first
 // soon hold other arcs; nobody may wait for them.
 func TestGrowth(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(8) {
 		c := newCluster(options{seed: seed, hosts: 1, vnodes: 4, replicas: 3, write: 2 + int(seed%2), read: 2})
 		c.run(5 * time.Second)
 		for range 19 {
