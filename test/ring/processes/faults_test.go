@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -41,6 +42,7 @@ func TestFaults(t *testing.T) {
 	harness.Need(t, "nft")
 	c := grow(t, harness.Deadline(t, 8*time.Minute), *nodesFlag)
 	c.part("FaultFree", faultFree)
+	c.part("Rolling", rollingRestart)
 	c.part("AllKilled", allKilled)
 	c.part("Split", split)
 	c.part("OneKilledForEver", oneKilled)
@@ -86,6 +88,67 @@ func (c *cluster) awaitWell(n *node) {
 			c.t.Fatalf("node %d is not well: %s, %v", n.number, state, err)
 		}
 	}
+}
+
+// rollingRestart holds "Rolling restart: no failed read after one retry": nodes are stopped with SIGTERM and started again, each when
+// the one before it says that it is well; some of them at another port. A reader whose read fails asks another node, once.
+func rollingRestart(c *cluster) {
+	l := c.startLoad("rolling", think/2, true)
+	c.wait(5 * time.Second)
+	var reads, again, failed atomic.Int64
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	for i := range 3 {
+		l.wg.Go(func() {
+			for k := i; ctx.Err() == nil; k++ {
+				key, n := l.key(k%registers), c.nodes[k%len(c.nodes)]
+				reads.Add(1)
+				if readable(ctx, n, key) {
+					continue
+				}
+				again.Add(1)
+				if !readable(ctx, c.nodes[(k+7)%len(c.nodes)], key) && ctx.Err() == nil {
+					failed.Add(1)
+					c.t.Errorf("a read of %s failed through nodes %d and %d", key, n.number, c.nodes[(k+7)%len(c.nodes)].number)
+				}
+			}
+		})
+	}
+	for i, n := range c.nodes {
+		began := time.Now()
+		n.down.Store(true)
+		if code := n.proc.Stop(c.ctx); code != 0 {
+			c.t.Errorf("node %d ended with %d", i, code)
+		}
+		if i%3 == 0 {
+			n.port++
+		}
+		n.restart()
+		n.ready()
+		c.awaitWell(n)
+		c.t.Logf("node %d is well again %s after its SIGTERM", i, time.Since(began).Round(100*time.Millisecond))
+	}
+	end := time.Now()
+	cancel()
+	l.end()
+	c.t.Logf("%d nodes restarted; of %d reads %d were asked again, %d failed", len(c.nodes), reads.Load(), again.Load(), failed.Load())
+	c.settle(end)
+}
+
+// readable reads a key as a user would.
+func readable(ctx context.Context, n *node, key string) bool {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	client, err := n.dial()
+	if err != nil {
+		return false
+	}
+	_, _, err = read(ctx, client, key)
+	o := outcome(err)
+	if o == history.Unknown {
+		n.drop(client)
+	}
+	return o == history.OK || o == history.NotFound
 }
 
 // allKilled holds "kill -9 all 20 and restart: nothing lost".
