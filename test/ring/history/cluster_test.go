@@ -34,6 +34,7 @@ type options struct {
 	write, read, replicas int
 	loss, dup, late       float64 // shares of the messages; late ones take up to 3 s
 	mutant                mutant
+	gradual               bool // who starts again sees one other host first, and the rest within moments
 }
 
 // cluster runs hosts in virtual time, over a network that loses, delays, repeats and reorders, with disks that forget what was
@@ -166,6 +167,9 @@ func (h *host) start() {
 	for _, o := range c.hosts {
 		h.sees[o.id] = o == h || o.member && o.up() && o.side == h.side || h.life == 1 && o.member && !o.lost && c.now == 0
 	}
+	if c.opt.gradual && h.life > 1 {
+		h.seeGradually()
+	}
 	r, err := replica.New(replica.Config{
 		Ring: ringwire.RingID{1}, Self: h.id, Writer: writerOf(h.id), Epoch: h.epoch, View: h, Store: h.disk, Signer: h,
 		Rand:     rand.New(rand.NewPCG(c.opt.seed, uint64(h.id)<<32+uint64(h.life))),
@@ -180,6 +184,18 @@ func (h *host) start() {
 	h.r.ViewChanged(c.now)
 	h.drain()
 	c.news(h)
+}
+
+// seeGradually forgets all other hosts but one, and learns of them again with delays.
+func (h *host) seeGradually() {
+	first := true
+	for _, o := range h.c.hosts {
+		if o != h && h.sees[o.id] && !first {
+			h.sees[o.id] = false
+			h.c.at(h.c.between(50*time.Millisecond, 500*time.Millisecond), func() { h.learn(o) })
+		}
+		first = first && (o == h || !h.sees[o.id])
+	}
 }
 
 // crash ends the process: what was not synced is gone, and so are its clients' operations.
