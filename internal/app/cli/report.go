@@ -97,7 +97,7 @@ func (r *report) lines(name string) []string {
 	if r.bound != nil {
 		line := fmt.Sprintf("the theoretical minimum is %s, set by the %s; time / minimum = %.2f",
 			units.FormatDuration(seconds(r.bound.Seconds)), limitNames[r.bound.Limit], r.wall/r.bound.Seconds)
-		if r.wall < r.bound.Seconds {
+		if r.wall < 0.995*r.bound.Seconds { // what is printed as 1.00 needs no excuse
 			// The rates are what the user says; and a limit saves a burst while nothing is sent, as the simulator says of its peers.
 			line += " (less than 1: limited peers that were idle may send a burst first, 64 KiB or 50 ms of the rate; or the rates are higher than was said)"
 		}

@@ -32,6 +32,12 @@ func TestReport(t *testing.T) {
 	if strings.Contains(text, "burst") {
 		t.Errorf("a word on bursts where there was none:\n%s", text)
 	}
+	// What is printed as 1.00 is not said to be less than 1.
+	rates := &knownRates{server: 4e6, peer: 2e6, peers: 10}
+	stats.Elapsed = time.Duration(newReport(&stats, rates, 0).bound.Seconds * 0.998 * float64(time.Second))
+	if text := strings.Join(newReport(&stats, rates, 0).lines("x"), "\n"); !strings.Contains(text, "= 1.00") || strings.Contains(text, "burst") {
+		t.Errorf("as fast as the minimum:\n%s", text)
+	}
 	// Faster than the minimum there is something to explain.
 	stats.Elapsed = 26 * time.Second
 	if text := strings.Join(newReport(&stats, &knownRates{server: 4e6, peer: 2e6, peers: 10}, 0).lines("x"), "\n"); !strings.Contains(text, "= 0.97 (less than 1: limited peers that were idle may send a burst") {
