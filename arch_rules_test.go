@@ -40,7 +40,7 @@ var table = []row{
 	{dir: "internal/drive/engine", ours: []string{"metainfo", "storage", "internal/format/...", "internal/core/...",
 		"internal/drive/..."}, modules: true, laxTests: true},
 	{dir: "internal/drive/...", ours: []string{"metainfo", "storage", "internal/format/...", "internal/core/...",
-		"internal/drive/netx"}, modules: true, laxTests: true},
+		"internal/drive/netx", "internal/drive/boltfile"}, modules: true, laxTests: true},
 	{dir: "internal/sim/...", ours: []string{"metainfo", "internal/format/...", "internal/core/...", "internal/theory/...",
 		"internal/sim/..."}, banned: noFiles, allowed: []string{"net/netip"}, modules: true, laxTests: true},
 	{dir: "internal/theory/...", banned: noFiles, laxTests: true},

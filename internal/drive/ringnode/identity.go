@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/eddy-p2p/eddy/internal/drive/boltfile"
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
 )
 
@@ -188,5 +189,5 @@ func writeSecret(dir, name string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	return syncFolder(dir)
+	return boltfile.SyncFolder(dir)
 }

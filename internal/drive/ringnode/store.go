@@ -8,21 +8,17 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/eddy-p2p/eddy/internal/core/replica"
+	"github.com/eddy-p2p/eddy/internal/drive/boltfile"
 	"github.com/eddy-p2p/eddy/internal/format/ringapi"
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
 )
 
 const storeFile = "ring.db"
-
-// lockTimeout is how long a second process waits for the first: a restart overlaps a little, a mistake should tell soon.
-const lockTimeout = 2 * time.Second
 
 // Buckets, and the keys in nodeBucket.
 var (
@@ -50,20 +46,21 @@ type store struct {
 	first bool // see firstKey
 }
 
-// errStoreDamaged is a store that cannot be opened. Its node must not go on with an empty one under its old name: it would
-// deny what it has acknowledged.
-var errStoreDamaged = errors.New("damaged")
-
-// openStore opens the store in dir, making it if there is none, and begins the next epoch.
+// openStore opens the store in dir, making it if there is none, and begins the next epoch. A node must not go on with an empty store in the
+// place of a damaged one: it would deny what it has acknowledged.
 func openStore(dir string, log *slog.Logger, start time.Time) (*store, error) {
 	name := filepath.Join(dir, storeFile)
 	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
-		if err := createStore(dir); err != nil {
+		if err := boltfile.Create(name); err != nil {
 			return nil, fmt.Errorf("creating %s: %w", name, err)
 		}
 	}
-	db, err := openBolt(name)
-	if errors.Is(err, errStoreDamaged) {
+	db, err := boltfile.Open(name, bolt.Options{NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
+	if errors.Is(err, boltfile.ErrInUse) {
+		err = &ringapi.Error{Code: ringapi.Conflict, Message: "another eddy uses the data directory",
+			Hint: "stop it, or give this one a directory of its own with --data"}
+	}
+	if errors.Is(err, boltfile.ErrDamaged) {
 		return nil, fmt.Errorf("opening %s: %w; nothing was changed. Move the whole data directory away and join as a new node: the ring "+
 			"has other copies", name, err)
 	}
@@ -76,104 +73,6 @@ func openStore(dir string, log *slog.Logger, start time.Time) (*store, error) {
 		return nil, fmt.Errorf("opening %s: %w", name, err)
 	}
 	return s, nil
-}
-
-// createStore makes an empty database under another name first: a crash leaves a whole file, or none.
-func createStore(dir string) error {
-	tmp := filepath.Join(dir, storeFile+".new")
-	if err := os.RemoveAll(tmp); err != nil {
-		return err
-	}
-	defer os.Remove(tmp)
-	db, err := bolt.Open(tmp, 0o600, &bolt.Options{Timeout: lockTimeout})
-	if err != nil {
-		return err
-	}
-	if err := db.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, filepath.Join(dir, storeFile)); err != nil {
-		return err
-	}
-	return syncFolder(dir)
-}
-
-// openBolt opens and checks a database. Whatever a damaged file makes bbolt do, panics and faults in its mapped memory included, comes
-// out as errStoreDamaged.
-func openBolt(name string) (db *bolt.DB, err error) {
-	if err := checkLength(name); err != nil {
-		return nil, err
-	}
-	old := debug.SetPanicOnFault(true)
-	defer debug.SetPanicOnFault(old)
-	defer func() {
-		if r := recover(); r != nil {
-			db, err = nil, fmt.Errorf("%w: %v", errStoreDamaged, r)
-		}
-	}()
-	db, err = bolt.Open(name, 0o600, &bolt.Options{Timeout: lockTimeout, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, &ringapi.Error{Code: ringapi.Conflict, Message: "another eddy uses the data directory",
-			Hint: "stop it, or give this one a directory of its own with --data"}
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrVersionMismatch), errors.Is(err, bolterrors.ErrChecksum),
-		errors.Is(err, bolterrors.ErrInvalidMapping):
-		return nil, fmt.Errorf("%w: %w", errStoreDamaged, err)
-	case err != nil:
-		return nil, err
-	}
-	if err := db.View(touchAll); err != nil {
-		db.Close()
-		return nil, fmt.Errorf("%w: %w", errStoreDamaged, err)
-	}
-	return db, nil
-}
-
-// touchAll touches every key and value from this goroutine, where a fault can be caught.
-func touchAll(tx *bolt.Tx) error {
-	var sum byte
-	return tx.ForEach(func(_ []byte, b *bolt.Bucket) error {
-		return b.ForEach(func(k, v []byte) error {
-			for _, s := range [][]byte{k, v} {
-				if len(s) > 0 {
-					sum ^= s[0] ^ s[len(s)-1]
-				}
-			}
-			return nil
-		})
-	})
-}
-
-// checkLength refuses a file that bbolt would map and then fault on, where a fault is fatal: one shorter than its own header
-// says. bbolt's file begins with two meta pages: a page header of 16 bytes, then magic, version, page size, flags (4 bytes
-// each), root (16), free list, number of pages, transaction, checksum (8 each).
-func checkLength(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	size, pages, any := info.Size(), uint64(0), false
-	for _, off := range []int64{0, int64(os.Getpagesize())} {
-		var b [64]byte
-		if _, err := f.ReadAt(b[:], off+16); err != nil {
-			continue
-		}
-		if order := binary.NativeEndian; order.Uint32(b[:]) == 0xED0CDAED && order.Uint32(b[8:]) == uint32(os.Getpagesize()) {
-			pages, any = max(pages, order.Uint64(b[40:])), true
-		}
-	}
-	if !any {
-		return fmt.Errorf("%w: no valid header", errStoreDamaged)
-	}
-	if need := pages * uint64(os.Getpagesize()); pages > 1<<40 || uint64(size) < need {
-		return fmt.Errorf("%w: %d bytes long, should be %d", errStoreDamaged, size, need)
-	}
-	return nil
 }
 
 // begin makes the buckets, counts the start, and reads what the replica needs to begin.

@@ -13,6 +13,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/eddy-p2p/eddy/internal/core/replica"
+	"github.com/eddy-p2p/eddy/internal/drive/boltfile"
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
 )
 
@@ -132,7 +133,7 @@ func TestDamagedStore(t *testing.T) {
 		if err := os.WriteFile(name, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if s, err := openStore(dir, slog.New(slog.DiscardHandler), time.Now()); !errors.Is(err, errStoreDamaged) {
+		if s, err := openStore(dir, slog.New(slog.DiscardHandler), time.Now()); !errors.Is(err, boltfile.ErrDamaged) {
 			t.Errorf("%d of %d bytes: %v", len(b), len(whole), err)
 			if err == nil {
 				s.close()

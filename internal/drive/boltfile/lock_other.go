@@ -1,6 +1,6 @@
 //go:build !(linux || darwin || freebsd || openbsd || netbsd || dragonfly)
 
-package disk
+package boltfile
 
 import (
 	"os"
@@ -10,5 +10,5 @@ import (
 // lockFile cannot take bbolt's lock here: the file is opened without a look at it first.
 func lockFile(*os.File, time.Duration) (bool, error) { return false, nil }
 
-// syncFolder does nothing: there is no such call here.
-func syncFolder(string) error { return nil }
+// SyncFolder does nothing: there is no such call here.
+func SyncFolder(string) error { return nil }

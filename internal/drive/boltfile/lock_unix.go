@@ -1,6 +1,6 @@
 //go:build linux || darwin || freebsd || openbsd || netbsd || dragonfly
 
-package disk
+package boltfile
 
 import (
 	"os"
@@ -24,8 +24,8 @@ func lockFile(f *os.File, timeout time.Duration) (bool, error) {
 	}
 }
 
-// syncFolder makes the names in a folder durable.
-func syncFolder(dir string) error {
+// SyncFolder makes the names in a folder durable: the step after a rename.
+func SyncFolder(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
