@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -152,47 +153,100 @@ func TestWatchEnds(t *testing.T) {
 	}
 }
 
-// A node that is silent for longer than its keep-alive is dead: the watch turns to it again.
-func TestWatchSilence(t *testing.T) {
-	second := make(chan struct{})
-	var once sync.Once
-	first := true
-	var mu sync.Mutex
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		silent := first
-		first = false
-		mu.Unlock()
-		if !silent {
-			once.Do(func() { close(second) })
+// onPipes serves a handler over connections in memory, on which time is virtual within a synctest bubble, and returns the dialler.
+func onPipes(t *testing.T, handler http.Handler) func(context.Context) (net.Conn, error) {
+	l := &pipes{accept: make(chan net.Conn), closed: make(chan struct{})}
+	server := &http.Server{Handler: handler}
+	served := make(chan error)
+	go func() { served <- server.Serve(l) }()
+	t.Cleanup(func() {
+		server.Close()
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
 		}
-		w.WriteHeader(http.StatusOK)
-		w.(http.Flusher).Flush()
-		<-r.Context().Done()
-	}))
-	defer server.Close()
-	client, err := ringhttp.NewClient(ringhttp.ClientConfig{
-		Dial: func(ctx context.Context) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "tcp", strings.TrimPrefix(server.URL, "http://"))
-		},
-		WatchIdle: time.Millisecond,
 	})
-	if err != nil {
-		t.Fatal(err)
+	return func(context.Context) (net.Conn, error) {
+		here, there := net.Pipe()
+		l.accept <- there
+		return here, nil
 	}
-	defer client.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- client.Watch(ctx, "k", "", func(*ringapi.Get) error { return nil }) }()
+}
+
+// pipes is a listener whose connections are handed to it.
+type pipes struct {
+	accept chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *pipes) Accept() (net.Conn, error) {
 	select {
-	case <-second:
-	case err := <-ended:
-		t.Fatalf("ended with %v", err)
+	case conn := <-l.accept:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
 	}
-	cancel()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Error(err)
-	}
+}
+
+func (l *pipes) Close() error { l.once.Do(func() { close(l.closed) }); return nil }
+
+func (l *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
+
+// A node that is silent for longer than its keep-alive is dead: the watch turns to it again. Comments are signs of life.
+func TestWatchSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		asked := make(chan time.Duration, 2)
+		dial := onPipes(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked <- time.Since(start)
+			signs := time.NewTicker(30 * time.Second)
+			defer signs.Stop()
+			for range 3 {
+				io.WriteString(w, ": still here\n\n")
+				w.(http.Flusher).Flush()
+				select {
+				case <-signs.C:
+				case <-r.Context().Done():
+					return
+				}
+			}
+			<-r.Context().Done()
+		}))
+		client, err := ringhttp.NewClient(ringhttp.ClientConfig{Dial: dial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- client.Watch(ctx, "k", "", func(*ringapi.Get) error { return nil }) }()
+		// The last comment comes after a minute, 45 s of silence end the stream, and the first retry is at once.
+		if first, second := <-asked, <-asked; first != 0 || second != 105*time.Second+100*time.Millisecond {
+			t.Errorf("asked after %v and %v, want 0 and 1m45.1s", first, second)
+		}
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+}
+
+// A node that never begins to answer a watch cannot be told from none: that is an error, and not waited for without end.
+func TestWatchNeverBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		dial := onPipes(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+		client, err := ringhttp.NewClient(ringhttp.ClientConfig{Dial: dial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		err = client.Watch(t.Context(), "k", "", func(*ringapi.Get) error { return nil })
+		var known *ringapi.Error
+		if took := time.Since(start); !errors.As(err, &known) || known.Code != ringapi.TooFew || took != 45*time.Second {
+			t.Errorf("ended after %v with %v, want code %s after 45 s", took, err, ringapi.TooFew)
+		}
+	})
 }
 
 // A version that could break out of a header is none.
