@@ -26,6 +26,7 @@ type ringGet struct {
 	siblings bool
 	sample   int
 	all      bool
+	atLeast  string
 	output   string
 }
 
@@ -37,9 +38,15 @@ func newRingGet(inv *invocation) *cobra.Command {
 		Example: `  eddy ring get 'Led Zeppelin IV'
   eddy ring get logo -o logo.png
   eddy ring get alice --trace
-  eddy ring get cart --siblings --json`,
+  eddy ring get cart --siblings --json
+  eddy ring get alice --at-least "$(eddy ring put alice 192.0.2.7:5060)"`,
 		Args: wantArgs("KEY"),
-		RunE: func(cmd *cobra.Command, args []string) error { return g.run(cmd.Context(), args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := refuseEmpty(cmd, "at-least"); err != nil {
+				return err
+			}
+			return g.run(cmd.Context(), args[0])
+		},
 	}
 	g.define(cmd)
 	f := cmd.Flags()
@@ -48,13 +55,15 @@ func newRingGet(inv *invocation) *cobra.Command {
 	f.IntVar(&g.sample, "sample", 0, "of a set, print `N` members chosen at random (default 50)")
 	f.BoolVar(&g.all, "all", false, "of a set, print all members")
 	cmd.MarkFlagsMutuallyExclusive("sample", "all")
+	f.StringVar(&g.atLeast, "at-least", "", "answer only with what has seen version `V`, from an earlier get, put or delete")
 	f.StringVarP(&g.output, "output", "o", "", "write the value to `FILE`, exactly as it is; - is stdout, a terminal too")
 	setRingHelp(cmd, `
 Print what is stored under a key: a value exactly as it is (with an end of line on a terminal only), members of a set one a line. Lists show
 bytes that are no line of text as base64:...; --json has all values in base64, and the version, which put --if-version takes.
 
 It asks a quorum of the hosts that hold the key: what an earlier put reported as stored is found, and a key is called missing only if the
-quorum is sure. --trace compares the hops that the lookup took with what theory expects of a ring of this size.`,
+quorum is sure. With --at-least a program that passes on the version it was last told never reads an older state, whichever node it asks and
+whatever the ring's quorums are; where no holder has seen that version within the time, it ends with 6. --trace compares the hops that the lookup took with what theory expects of a ring of this size.`,
 		map[int]string{exitConflict: "the key has several concurrent values (--siblings shows them)", exitDisk: "FILE cannot be written: the disk is full, read-only or failing"})
 	return cmd
 }
@@ -73,7 +82,7 @@ func (g *ringGet) run(ctx context.Context, key string) error {
 		g.sample = -1
 	}
 	return g.inv.withRing(ctx, &g.ringFlags, func(ctx context.Context, client *ring.Client) error {
-		got, err := client.Get(ctx, key, ring.GetOptions{Trace: g.trace, Siblings: g.siblings, Sample: g.sample})
+		got, err := client.Get(ctx, key, ring.GetOptions{Trace: g.trace, Siblings: g.siblings, Sample: g.sample, AtLeast: g.atLeast})
 		if err != nil {
 			err = ringFailure("getting", quoteKey(key), err)
 			var f *Failure

@@ -54,9 +54,10 @@ const (
 	Busy            // too many operations at once, or the holders are over their budgets
 	Broken          // this host's disk failed, or a member forged this host's writes
 	Gone            // this host leaves the ring
+	Behind          // of a Get: holders answered before the deadline, but none that has seen what it Covers
 )
 
-var statuses = [...]string{"ok", "not found", "conflict", "too few", "too large", "busy", "broken", "gone"}
+var statuses = [...]string{"ok", "not found", "conflict", "too few", "too large", "busy", "broken", "gone", "behind"}
 
 func (s Status) String() string {
 	if int(s) < len(statuses) {

@@ -21,6 +21,7 @@ type op struct {
 	places  []place
 	extra   int              // hosts to ask beyond Q, since others are slow
 	rereads int              // of the whole quorum, since it had not seen covers
+	behind  bool             // a quorum has answered that had not seen covers
 	merged  *ringwire.Record // all that was read
 	members int              // of a filtered read
 	target  *ringwire.Record // repairing and writing: what has to be on disk
@@ -65,7 +66,7 @@ type place struct {
 // maxOps bounds the operations at once; beyond, they are refused.
 const maxOps = 4096
 
-// Get reads a key; Done brings OK or NotFound, or TooFew.
+// Get reads a key; Done brings OK or NotFound, or TooFew or Behind.
 func (r *Replica) Get(now time.Duration, id uint64, g Get) {
 	r.begin(now, &op{id: id, kind: getOp, key: g.Key, covers: g.Covers, deadline: g.Deadline})
 }
@@ -309,7 +310,8 @@ func (r *Replica) readDone(o *op) {
 			differ = true
 		}
 	}
-	if !differ {
+	// Where two quorums of readers need not meet, one that got more than Q answers owes the next nothing, and must not wait for all R to have it.
+	if !differ || o.kind == getOp && 2*r.cfg.Read <= r.cfg.Replicas {
 		r.decide(o)
 		return
 	}
@@ -317,19 +319,19 @@ func (r *Replica) readDone(o *op) {
 	r.startWriting(o, repairing, o.merged)
 }
 
-// readMore asks on for a version that the client has seen but this quorum has not; after the third time a condition on it has failed.
+// readMore asks on for a version that the client has seen but this quorum has not: the rest of the group, which grows by whoever
+// stands in for holders that are unsure. After the third time a condition on it has failed.
 func (r *Replica) readMore(o *op) {
+	o.behind = true
+	group, waits := r.group(o), false
 	for i := range o.places {
-		if p := &o.places[i]; !p.read && !p.bad {
-			if p.ask == 0 && i < r.group(o) {
-				r.ask(o, p, r.question(o))
-			}
-			if p.ask != 0 {
-				return
-			}
+		p := &o.places[i]
+		if i < group && !p.read && !p.bad && p.ask == 0 {
+			r.ask(o, p, r.question(o))
 		}
+		waits = waits || p.ask != 0
 	}
-	if o.kind != getOp && o.rereads >= 2 {
+	if !waits && o.kind != getOp && o.rereads >= 2 {
 		r.finish(o, Result{Status: Conflict, Record: o.merged, Version: o.merged.Context()})
 	}
 }
@@ -438,12 +440,13 @@ func (r *Replica) wake(o *op) {
 			}
 		}
 	}
-	// Who was unsure may have synchronised since, and who was behind may have caught up.
+	// Who was unsure may have synchronised since, and who was behind may have caught up; to see that a get does not wait for those who don't
+	// answer at all.
 	if o.extra%2 == 0 {
 		for i := range o.places {
 			if p := &o.places[i]; p.unsure {
 				p.unsure, p.read, p.stored, p.acked = false, false, false, false
-			} else if quiet && o.phase == reading {
+			} else if o.phase == reading && (quiet || o.behind && o.kind == getOp) {
 				p.read = false
 			}
 		}
@@ -458,7 +461,10 @@ func (r *Replica) wake(o *op) {
 
 // late is the result of an operation whose time is over.
 func (r *Replica) late(o *op) Result {
-	if o.phase == reading && o.kind != getOp && o.rereads > 0 && len(o.covers) > 0 {
+	switch {
+	case o.phase == reading && o.kind == getOp && o.behind:
+		return Result{Status: Behind, Record: o.merged, Version: o.merged.Context()}
+	case o.phase == reading && o.kind != getOp && o.rereads > 0 && len(o.covers) > 0:
 		return Result{Status: Conflict, Record: o.merged, Version: o.merged.Context()}
 	}
 	return Result{Status: TooFew}
@@ -467,7 +473,7 @@ func (r *Replica) late(o *op) Result {
 // finish ends an operation with a result; that of a watch is reported when it is news.
 func (r *Replica) finish(o *op, res Result) {
 	switch {
-	case res.Status == TooFew:
+	case res.Status == TooFew || res.Status == Behind:
 		r.stats.TooFew++
 	case res.Status == Conflict:
 		r.stats.Conflicts++

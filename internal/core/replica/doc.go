@@ -40,8 +40,8 @@
 //     synced, and on nothing else: no clock, no view.
 //   - Merges lose nothing: a version goes only when another's context covers it. A host's write covers its own earlier writes to the key by definition, so that one
 //     counter a host is enough; ringwire.Record says why all orders of merging agree.
-//   - Reads are linearizable among hosts with one view: a read returns what Q hold alike, or else a merge that max(R-Q+1, R/2+1) hosts hold exactly; so any two
-//     results were once the state of a common host, and a host's state only grows.
+//   - Reads are linearizable among hosts with one view, if 2Q > R and W+Q > R: a read returns what Q hold alike, or else a merge that max(R-Q+1, R/2+1) hosts hold exactly; so any two
+//     results were once the state of a common host, and a host's state only grows. Whatever the quorums, a Get has seen what it Covers.
 //   - No "not found" for what is there: only Q hosts that are sure say so. A new holder becomes sure (arcs.go) when it has synchronised with
 //     R-W+1 of the group, at least one of which has any acknowledged write, and when former holders have stepped down: more than R that are sure could
 //     form quorums that don't meet. It begins Absence after the holder before it has gone; a host that is cut off from R-W+1 of its group,

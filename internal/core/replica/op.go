@@ -15,7 +15,7 @@ type Condition struct {
 // Get reads a key.
 type Get struct {
 	Key      string
-	Covers   ringwire.Context // the read must have seen this version, else TooFew: so that sessions read their writes
+	Covers   ringwire.Context // the read must have seen this version, else Behind: so that sessions read their writes
 	Deadline time.Duration    // on the Replica's clock
 }
 

@@ -213,6 +213,9 @@ func (c *Client) Get(ctx context.Context, key string, options ringapi.GetOptions
 	if options.Sample != 0 {
 		q.Set("sample", strconv.Itoa(options.Sample))
 	}
+	if options.AtLeast != "" {
+		q.Set("at-least", options.AtLeast)
+	}
 	got, err := call[ringapi.Get](ctx, c, request{method: http.MethodGet, path: keyPath(key), query: q})
 	if err == nil {
 		got.Key = key // JSON cannot carry every key

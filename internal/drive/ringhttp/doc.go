@@ -15,7 +15,7 @@
 // # Requests
 //
 //	GET    /v1/keys/{key}      the value as the document ringapi.Get; ETag = version
-//	         ?trace=1 ?siblings=1 ?sample=N    as ringapi.GetOptions
+//	         ?trace=1 ?siblings=1 ?sample=N ?at-least=V   as ringapi.GetOptions
 //	         ?watch [&since=V]                 server-sent events: each change as an event "change", id = version
 //	         Accept: application/octet-stream  the bare value instead of the document
 //	HEAD   /v1/keys/{key}      the headers of the bare value

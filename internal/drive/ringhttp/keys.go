@@ -105,6 +105,15 @@ func (q *query) number(name string) int {
 	return n
 }
 
+// version reads a version. An empty one is a mistake: whoever gives it has lost what the answer must not be behind.
+func (q *query) version(name string) string {
+	v := q.values.Get(name)
+	if q.values.Has(name) && v == "" {
+		q.fail("parameter %s is empty: want a version, or leave it out", name)
+	}
+	return v
+}
+
 // duration reads a positive time, "90", "90s" or "1h30m"; 0 where there is none.
 func (q *query) duration(name string) time.Duration {
 	if !q.values.Has(name) {
@@ -123,8 +132,8 @@ func (q *query) duration(name string) time.Duration {
 }
 
 func (h *Handler) get(w http.ResponseWriter, r *http.Request, key string) error {
-	q := parseQuery(r, "trace", "siblings", "sample")
-	options := ringapi.GetOptions{Trace: q.flag("trace"), Siblings: q.flag("siblings"), Sample: q.number("sample")}
+	q := parseQuery(r, "trace", "siblings", "sample", "at-least")
+	options := ringapi.GetOptions{Trace: q.flag("trace"), Siblings: q.flag("siblings"), Sample: q.number("sample"), AtLeast: q.version("at-least")}
 	known, err := tags(r, "If-None-Match")
 	if q.err != nil || err != nil {
 		return errors.Join(q.err, err)

@@ -72,6 +72,9 @@ func statusError(key string, r replica.Result) *ringapi.Error {
 	case replica.TooFew:
 		return &ringapi.Error{Code: ringapi.TooFew, Message: fmt.Sprintf("too few of the nodes that hold %q answer", shown(key)),
 			Hint: "are enough nodes running? see eddy ring status"}
+	case replica.Behind:
+		return &ringapi.Error{Code: ringapi.TooFew, Version: r.Version.String(), Message: fmt.Sprintf("no holder of %q that answers has seen the version that was asked for", shown(key)),
+			Hint: "try again in a moment; what ended with its time to live, or was deleted 7 days ago, is forgotten with its version"}
 	case replica.TooLarge:
 		return &ringapi.Error{Code: ringapi.TooLarge, Message: fmt.Sprintf("%q would be larger than a key can be: a value has at most 1 MiB, a set at most %d members",
 			shown(key), ringapi.MaxMembers)}
@@ -129,6 +132,10 @@ func (n *Node) Get(ctx context.Context, key string, o ringapi.GetOptions) (*ring
 	if err := checkKey(key); err != nil {
 		return nil, err
 	}
+	covers, err := ringwire.ParseContext(o.AtLeast)
+	if err != nil {
+		return nil, &ringapi.Error{Code: ringapi.Invalid, Message: "the version that the read must have seen is none that a ring gave out", Hint: "copy it from a get or put"}
+	}
 	if err := n.enoughToRead(); err != nil {
 		return nil, err
 	}
@@ -141,7 +148,7 @@ func (n *Node) Get(ctx context.Context, key string, o ringapi.GetOptions) (*ring
 		trace = &r
 	}
 	r, err := n.operate(ctx, func(now time.Duration, op uint64, deadline time.Duration) {
-		n.data.Get(now, op, replica.Get{Key: key, Deadline: deadline})
+		n.data.Get(now, op, replica.Get{Key: key, Covers: covers, Deadline: deadline})
 	})
 	if err != nil {
 		return nil, err

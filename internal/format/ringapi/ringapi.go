@@ -22,6 +22,10 @@ type GetOptions struct {
 	Trace    bool // fill Path, by an iterative lookup
 	Siblings bool // several concurrent values are a result, not a conflict
 	Sample   int  // members of a set to return; 0 = Sample, negative = all
+
+	// AtLeast is a version of the key that the answer must have seen, from an earlier get, put or delete: so a session reads its own writes through
+	// whichever node it asks. Holders that are behind are waited for, and TooFew is said where nobody is found in time who has seen it.
+	AtLeast string
 }
 
 // PutOptions say how to write.
@@ -127,7 +131,7 @@ type Error struct {
 	Code    Code   `json:"code"`
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
-	Version string `json:"version,omitempty"` // of a conflict: what is there now
+	Version string `json:"version,omitempty"` // of a conflict: what is there now; of a read that was behind AtLeast: what was found
 }
 
 func (e *Error) Error() string { return e.Message }

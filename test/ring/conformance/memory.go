@@ -87,6 +87,15 @@ func (m *Memory) Get(ctx context.Context, key string, options ringapi.GetOptions
 		return nil, err
 	}
 	defer m.mu.Unlock()
+	if options.AtLeast != "" {
+		var seen int
+		if _, err := fmt.Sscanf(options.AtLeast, memoryVersion, &seen); err != nil {
+			return nil, &ringapi.Error{Code: ringapi.Invalid, Message: "that is no version"}
+		}
+		if seen > m.counter {
+			return nil, &ringapi.Error{Code: ringapi.TooFew, Message: "nobody has seen this version"}
+		}
+	}
 	return m.look(key, options)
 }
 
@@ -183,8 +192,11 @@ func (m *Memory) next() string {
 		m.changed = nil
 	}
 	m.counter++
-	return fmt.Sprintf("v%d.x+/=", m.counter)
+	return fmt.Sprintf(memoryVersion, m.counter)
 }
+
+// memoryVersion is what a version looks like here: with characters that a query has to escape.
+const memoryVersion = "v%d.x+/="
 
 func (m *Memory) written(key, version string) *ringapi.Put {
 	return &ringapi.Put{Key: key, Version: version, Acks: 1, Replicas: []string{memoryNode.Addr}}

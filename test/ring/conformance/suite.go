@@ -28,7 +28,7 @@ func Run(t *testing.T, service ringhttp.Service, prefix string) {
 		name string
 		run  func(*testing.T)
 	}{
-		{"keys", s.keys}, {"values", s.values}, {"missing", s.missing}, {"versions", s.versions}, {"limits", s.limits}, {"ttl", s.ttl},
+		{"keys", s.keys}, {"values", s.values}, {"missing", s.missing}, {"versions", s.versions}, {"sessions", s.sessions}, {"limits", s.limits}, {"ttl", s.ttl},
 		{"set", s.set}, {"mortals", s.mortals}, {"watch", s.watch}, {"resume", s.resume}, {"views", s.views}, {"tokens", s.tokens},
 	} {
 		t.Run(part.name, part.run)
@@ -157,6 +157,33 @@ func (s *suite) versions(t *testing.T) {
 	if _, err = s.service.Delete(ctx, key, second.Version); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// "sessions that pass versions read their writes" (issue 4): what a session was told, by a get, a put or a delete, its next get has seen.
+func (s *suite) sessions(t *testing.T) {
+	key := s.prefix + "session"
+	put := s.put(t, key, []byte("1"), ringapi.PutOptions{})
+	got := s.get(t, key, ringapi.GetOptions{AtLeast: put.Version})
+	if string(got.Value) != "1" {
+		t.Errorf("at least %q: %q", put.Version, got.Value)
+	}
+	put = s.put(t, key, []byte("2"), ringapi.PutOptions{})
+	for _, version := range []string{got.Version, put.Version} {
+		if got := s.get(t, key, ringapi.GetOptions{AtLeast: version}); string(got.Value) != "2" {
+			t.Errorf("at least %q: %q", version, got.Value)
+		}
+	}
+	gone, err := s.service.Delete(t.Context(), key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.service.Get(t.Context(), key, ringapi.GetOptions{AtLeast: gone.Version})
+	for tooFew(err) {
+		_, err = s.service.Get(t.Context(), key, ringapi.GetOptions{AtLeast: gone.Version})
+	}
+	wantCode(t, err, ringapi.NotFound)
+	_, err = s.service.Get(t.Context(), key, ringapi.GetOptions{AtLeast: "made up"})
+	wantCode(t, err, ringapi.Invalid)
 }
 
 func (s *suite) limits(t *testing.T) {

@@ -161,7 +161,21 @@ func (c *checker) read(op *Op) {
 			c.phantom(op.Key, v, op.Return, "a get at node "+op.Node)
 		}
 	}
-	if op.Session != "" && op.Outcome == OK && op.Version != "" && !version(op.Version).Includes(version(op.Session)) {
-		c.report("session went back (6): %s %s at node %s returned a version without the client's own", op.Kind, op.Key, op.Node)
+	if op.Session == "" {
+		return
 	}
+	told := op.Outcome == OK || op.Kind == Get && op.Outcome == NotFound
+	switch {
+	case told && op.Version != "" && !version(op.Version).Includes(version(op.Session)):
+		c.report("session went back (6): %s %s at node %s returned a version without the client's own: %s", op.Kind, op.Key, op.Node, op.Outcome)
+	case told && op.Version == "" && op.Outcome == NotFound && !c.maybeDeleted(op): // an interface that tells no versions of what is not there
+		c.report("session went back (6): get %s at node %s found nothing, and nobody deleted it", op.Key, op.Node)
+	}
+}
+
+// maybeDeleted reports whether a delete of the key may have taken place before an operation returned.
+func (c *checker) maybeDeleted(op *Op) bool {
+	return slices.ContainsFunc(c.writes[op.Key], func(d *Op) bool {
+		return d.Kind == Delete && (d.Outcome == OK || d.Outcome == Unknown) && d.Invoke < op.Return
+	})
 }

@@ -23,9 +23,10 @@ const (
 	lostHint
 	droppedTombstone
 	noHandOver
+	deafToSessions // reads don't heed the version that their client passes
 )
 
-var mutants = [...]string{"sound", "ack before sync", "last write wins", "lost hint", "dropped tombstone", "no hand-over"}
+var mutants = [...]string{"sound", "ack before sync", "last write wins", "lost hint", "dropped tombstone", "no hand-over", "deaf to sessions"}
 
 // options are the constants of a cluster.
 type options struct {

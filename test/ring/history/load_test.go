@@ -28,12 +28,13 @@ type client struct {
 	number   int
 	versions map[string]ringwire.Context
 	seen     map[string][]string
+	sessions map[string]ringwire.Context // all that it was ever told, deletes too: what its reads must have seen
 }
 
 func (c *cluster) startLoad(clients, keys int, think, d time.Duration) *load {
 	l := &load{c: c, keys: keys, until: c.now + d, think: think}
 	for i := range clients {
-		cl := &client{l: l, number: i, versions: map[string]ringwire.Context{}, seen: map[string][]string{}}
+		cl := &client{l: l, number: i, versions: map[string]ringwire.Context{}, seen: map[string][]string{}, sessions: map[string]ringwire.Context{}}
 		c.at(c.between(0, think), cl.next)
 	}
 	return l
@@ -86,8 +87,15 @@ func (cl *client) next() {
 	} else if op.Kind == history.Put && roll%7 == 0 {
 		cond.Absent, op.If = true, "none"
 	}
-	if op.Kind == history.Get || op.If == known.String() {
-		op.Session = known.String()
+	covers := cl.sessions[key]
+	switch {
+	case op.Kind == history.Get:
+		op.Session = covers.String()
+	case op.If == known.String():
+		op.Session = op.If
+	}
+	if c.opt.mutant == deafToSessions {
+		covers = nil
 	}
 	i := l.log.Invoke(op)
 	end := func(res replica.Result, ok bool) {
@@ -97,7 +105,7 @@ func (cl *client) next() {
 	c.op(h, end, func(id uint64) {
 		switch op.Kind {
 		case history.Get:
-			h.r.Get(c.now, id, replica.Get{Key: key, Covers: known, Deadline: deadline})
+			h.r.Get(c.now, id, replica.Get{Key: key, Covers: covers, Deadline: deadline})
 		case history.Put:
 			h.r.Put(c.now, id, replica.Put{Key: key, Value: []byte(op.Value), If: cond, Deadline: deadline})
 		case history.Delete:
@@ -119,7 +127,14 @@ func (cl *client) ended(i int, op *history.Op, res replica.Result, ok bool) {
 	if op.Kind != history.Get {
 		values = nil
 	}
-	cl.l.log.End(i, int64(cl.l.c.now), out, values, res.Version.String())
+	version := res.Version.String()
+	if op.Kind == history.Get && version == "" {
+		version = "nothing was ever here" // covers nothing
+	}
+	cl.l.log.End(i, int64(cl.l.c.now), out, values, version)
+	if out == history.OK || out == history.NotFound {
+		cl.sessions[op.Key] = cl.sessions[op.Key].Join(res.Version)
+	}
 	if out == history.OK && op.Kind != history.Delete {
 		cl.versions[op.Key], cl.seen[op.Key] = res.Version, values
 		if op.Kind == history.Put {
@@ -138,7 +153,7 @@ func outcomeOf(s replica.Status) history.Outcome {
 		return history.NotFound
 	case replica.Conflict:
 		return history.Conflict
-	case replica.TooFew:
+	case replica.TooFew, replica.Behind:
 		return history.Unknown
 	}
 	return history.Refused

@@ -49,7 +49,7 @@ type Op struct {
 	Return  int64
 	Outcome Outcome
 	Values  []string // Get: all that were there
-	Version string   // of OK; "" where the interface does not tell
+	Version string   // of OK, and of a Get's NotFound; "" where the interface does not tell
 }
 
 // Log collects operations from many clients.

@@ -143,7 +143,7 @@ func readable(ctx context.Context, n *node, key string) bool {
 	if err != nil {
 		return false
 	}
-	_, _, err = read(ctx, client, key)
+	_, _, err = read(ctx, client, key, "")
 	o := outcome(err)
 	if o == history.Unknown {
 		n.drop(client)

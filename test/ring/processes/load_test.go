@@ -25,7 +25,7 @@ type load struct {
 	c        *cluster
 	prefix   string
 	think    time.Duration
-	sessions bool // reads too must have seen what the client saw before
+	sessions bool // reads must have seen what the client saw before, even those that don't say what that is
 	stop     context.CancelFunc
 	ctx      context.Context
 	wg       sync.WaitGroup
@@ -120,14 +120,18 @@ func (s *session) operate(client *ring.Client) {
 		options.IfVersion, op.If, op.IfSeen, op.Session = known, known, s.seen[op.Key], known
 	case op.Kind == history.Put && roll%7 == 0:
 		options.IfVersion, op.If = ring.None, ring.None
-	case op.Kind == history.Get && s.l.sessions:
+	case op.Kind == history.Get && (s.l.sessions || roll%2 == 0):
 		op.Session = known
+	}
+	atLeast := op.Session
+	if roll%4 == 1 {
+		atLeast = "" // where reads are linearizable they need not be told
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, patience)
 	defer cancel()
 	op.Invoke = int64(time.Since(c.start))
 	i := c.log.Invoke(op)
-	values, version, err := ask(ctx, client, key, &op, options)
+	values, version, err := ask(ctx, client, key, &op, options, atLeast)
 	out := outcome(err)
 	c.log.End(i, int64(time.Since(c.start)), out, values, version)
 	s.learn(&op, out, values, version)
@@ -137,7 +141,7 @@ func (s *session) operate(client *ring.Client) {
 }
 
 // ask has the node do an operation.
-func ask(ctx context.Context, client *ring.Client, key string, op *history.Op, options ring.PutOptions) (values []string, version string, err error) {
+func ask(ctx context.Context, client *ring.Client, key string, op *history.Op, options ring.PutOptions, atLeast string) (values []string, version string, err error) {
 	switch op.Kind {
 	case history.Put:
 		put, err := client.Put(ctx, key, []byte(op.Value), options)
@@ -152,12 +156,12 @@ func ask(ctx context.Context, client *ring.Client, key string, op *history.Op, o
 		}
 		return nil, put.Version, nil
 	}
-	return read(ctx, client, key)
+	return read(ctx, client, key, atLeast)
 }
 
 // read returns the values of a register or the members of a set.
-func read(ctx context.Context, client *ring.Client, key string) (values []string, version string, err error) {
-	got, err := client.Get(ctx, key, ring.GetOptions{Siblings: true, Sample: -1})
+func read(ctx context.Context, client *ring.Client, key, atLeast string) (values []string, version string, err error) {
+	got, err := client.Get(ctx, key, ring.GetOptions{Siblings: true, Sample: -1, AtLeast: atLeast})
 	if err != nil {
 		return nil, "", err
 	}
@@ -242,7 +246,7 @@ func (n *node) finals() (out []history.Final) {
 		ctx, cancel := context.WithTimeout(c.ctx, 15*time.Second)
 		f := history.Final{Node: fmt.Sprint(n.number), Key: key}
 		if client, err := n.dial(); err == nil {
-			f.Values, f.Version, err = read(ctx, client, key)
+			f.Values, f.Version, err = read(ctx, client, key, "")
 			f.Outcome = outcome(err)
 		}
 		cancel()
