@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -24,5 +25,65 @@ func TestBounds(t *testing.T) {
 	}
 	if len(h.r.sync.givers) > maxGivers || len(h.r.arcs.claims) > maxClaims || len(h.r.asked) > 0 {
 		t.Errorf("%d givers, %d claims, %d questions", len(h.r.sync.givers), len(h.r.arcs.claims), len(h.r.asked))
+	}
+}
+
+// TestWatchReadsOncePerPeriod: a watch reads its key every WatchEvery, for as long as it lasts, and keeps no more than the timers of one reading.
+func TestWatchReadsOncePerPeriod(t *testing.T) {
+	n := newNet()
+	for _, pos := range []uint64{10, 90, 170} {
+		n.add(pos).start()
+	}
+	n.run(2 * time.Minute)
+	reads := 0
+	n.log = func(line string) {
+		if strings.HasSuffix(line, " read k") {
+			reads++
+		}
+	}
+	h := n.hosts[0]
+	h.r.Watch(n.now, 1, Watch{Key: "k"})
+	h.drain()
+	const periods = 60
+	n.run(periods * time.Second)
+	if reads < periods-5 || reads > 2*periods+2 { // Q = 2: of at most two others
+		t.Errorf("%d reads in %d periods", reads, periods)
+	}
+	if len(h.r.order.h.items) > 4 {
+		t.Errorf("%d timers for one watch", len(h.r.order.h.items))
+	}
+}
+
+// TestRefreshedKeyIsDueOnce: a key that is refreshed again and again before its time is over takes one place among what is due, and still
+// ends when its last time is over.
+func TestRefreshedKeyIsDueOnce(t *testing.T) {
+	n := newNet()
+	h := n.add(10)
+	h.start()
+	n.run(time.Minute)
+	h.r.cfg.Replicas, h.r.cfg.Write, h.r.cfg.Read = 1, 1, 1
+	put := func(op uint64, ttl time.Duration) {
+		h.r.Put(n.now, op, Put{Key: "k", Value: []byte("v"), TTL: ttl, Deadline: n.now + time.Minute})
+		h.drain()
+		n.run(10 * time.Second)
+	}
+	for op := range uint64(100) {
+		put(op, 10*time.Minute)
+		if len(h.r.expiry.h.items) > 1 {
+			t.Fatalf("%d places after %d writes", len(h.r.expiry.h.items), op+1)
+		}
+	}
+	put(100, 0) // for ever: what was due finds nothing to do
+	n.run(time.Hour)
+	if h.r.index.byKey["k"] == nil {
+		t.Fatal("a value for ever is gone")
+	}
+	put(101, time.Minute)
+	if h.r.load("k").Live() == nil {
+		t.Fatal("the value is gone before its time")
+	}
+	n.run(time.Minute)
+	if h.r.load("k").Live() != nil || h.r.stats.Expired == 0 {
+		t.Errorf("its time is over, and it is still there; %d expired", h.r.stats.Expired)
 	}
 }

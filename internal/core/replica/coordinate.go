@@ -424,7 +424,8 @@ func (r *Replica) wake(o *op) {
 		r.finish(o, r.late(o))
 		return
 	case o.phase == waiting:
-		if o.kind == watchOp {
+		// Only at its time: the hedging of the reading before wakes it too, and each reading that this began would wake it twice more.
+		if o.kind == watchOp && r.now >= o.lastAt+r.cfg.WatchEvery {
 			r.startReading(o)
 		}
 		return

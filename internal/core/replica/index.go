@@ -18,6 +18,7 @@ type entry struct {
 	size   int64
 	seq    uint64        // of its last change, in this process' order of changes
 	next   time.Duration // when its time to live next changes it; 0 = never
+	due    time.Duration // when the heap of expiries looks at it; 0 = not
 	keep   uint32        // bit i: the i-th host of the last hand-over's holders has it
 }
 

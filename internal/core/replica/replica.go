@@ -96,12 +96,15 @@ func (r *Replica) note(key string, rec *ringwire.Record) {
 	}
 	r.seq++
 	e := &entry{pos: r.position(key), key: key, digest: rec.Digest(), size: int64(rec.Size()), seq: r.seq}
-	if old := r.index.byKey[key]; old != nil && old.digest == e.digest {
-		e.seq = old.seq // a hand-over that has it need not begin anew
+	if old := r.index.byKey[key]; old != nil {
+		e.due = old.due
+		if old.digest == e.digest {
+			e.seq = old.seq // a hand-over that has it need not begin anew
+		}
 	}
 	if left := rec.Next(); left > 0 {
 		e.next = r.now + left
-		r.expiry.add(e.next, key)
+		r.expire(e)
 	}
 	r.index.put(e)
 }

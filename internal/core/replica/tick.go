@@ -31,10 +31,27 @@ func (r *Replica) Tick(now time.Duration) {
 	r.settle()
 }
 
+// expire has e looked at when its time is over, or before: a key that is written again and again, each time for longer, is in the heap
+// once.
+func (r *Replica) expire(e *entry) {
+	if e.due == 0 || e.next < e.due {
+		e.due = e.next
+		r.expiry.add(e.due, e.key)
+	}
+}
+
 // age lets the time of a record's versions run out: here in the index, on disk when it is next written or, if nothing is left, at once.
 func (r *Replica) age(key string) {
 	e := r.index.byKey[key]
-	if e == nil || e.next == 0 || e.next > r.now {
+	if e == nil || e.due > r.now {
+		return
+	}
+	e.due = 0
+	switch {
+	case e.next == 0:
+		return
+	case e.next > r.now:
+		r.expire(e)
 		return
 	}
 	rec, err := r.cfg.Store.Load(r.now, key)
