@@ -182,7 +182,8 @@ func (n *Node) gossip() {
 // spend takes bytes from the budget, which saves up to a minute.
 func (n *Node) spend(bytes int) bool {
 	full := int64(n.cfg.CacheBudget) * 60
-	n.budget = min(full, n.budget+int64(n.now-n.budgetAt)*int64(n.cfg.CacheBudget)/int64(time.Second))
+	since := min(n.now-n.budgetAt, time.Minute) // more is not saved up, and a month of it would overflow
+	n.budget = min(full, n.budget+int64(since)*int64(n.cfg.CacheBudget)/int64(time.Second))
 	n.budgetAt = n.now
 	if n.budget < int64(bytes) {
 		return false

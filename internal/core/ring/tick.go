@@ -23,8 +23,11 @@ func (n *Node) arm() {
 	}
 }
 
-// NextTick is when Tick has something to do: a time, in the past when it is overdue.
+// NextTick is when Tick has something to do: a time, in the past when it is overdue. A host that has left has nothing to do any more.
 func (n *Node) NextTick() time.Duration {
+	if n.phase == idle || n.phase == left {
+		return never
+	}
 	t := min(n.next.probe, n.next.fix, n.next.remember, n.next.antiEntropy, n.next.gossip)
 	for i := range n.pos {
 		p := &n.pos[i]
