@@ -69,7 +69,8 @@ type papers struct {
 	presence    ringwire.Presence
 }
 
-// dialMember is the dialer's side between members. It returns who answered, and where it sees us.
+// dialMember is the dialer's side between members. It returns who answered, and where it sees us; who answered is known, too, when that one has
+// proved itself and then turned us away.
 func (h *hello) dialMember(a *admission, own papers) (papers, netip.AddrPort, error) {
 	key := a.proofKey()
 	answer, err := h.greet(ringwire.Greet{Version: ringwire.HelloVersion, Proof: ringwire.Proof(key, ringwire.DialerRole, h.exporter)}, key)
@@ -84,10 +85,8 @@ func (h *hello) dialMember(a *admission, own papers) (papers, netip.AddrPort, er
 	if err := h.send(ringwire.FramePresent, p.Append(nil)); err != nil {
 		return papers{}, netip.AddrPort{}, err
 	}
-	if _, err := h.welcome(); err != nil {
-		return papers{}, netip.AddrPort{}, err
-	}
-	return papers{answer.Certificate, answer.Presence}, answer.Observed, nil
+	_, err = h.welcome()
+	return papers{answer.Certificate, answer.Presence}, answer.Observed, err
 }
 
 // greet sends the greeting and checks that the answer comes from who knows the same key, and is who its certificate says.

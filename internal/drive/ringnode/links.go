@@ -127,7 +127,11 @@ func (n *Node) dialMember(ctx context.Context, addr netip.AddrPort) (*quic.Conn,
 	who, _, err := h.dialMember(n.trust, n.papers())
 	if err != nil {
 		conn.CloseWithError(codeOf(err), "")
-		return fail(fmt.Errorf("saying hello to %v: %w", addr, closeReason(conn, err)))
+		err = closeReason(conn, err)
+		if who.certificate != nil {
+			err = provenError{err}
+		}
+		return fail(fmt.Errorf("saying hello to %v: %w", addr, err))
 	}
 	s.SetDeadline(time.Time{})
 	return conn, s, h, who, nil
@@ -151,6 +155,12 @@ func greetAt(ctx context.Context, t *transport, addr netip.AddrPort) (*quic.Conn
 	conn.CloseWithError(codeDone, "")
 	return nil, nil, nil, fmt.Errorf("connecting to %v: %w", addr, err)
 }
+
+// provenError is how a hello failed with somebody who had proved to be a member. Before that anybody could be at the address, and close the
+// connection with any code.
+type provenError struct{ error }
+
+func (e provenError) Unwrap() error { return e.error }
 
 // closeReason prefers why the other side closed the connection to what that did to us.
 func closeReason(conn *quic.Conn, err error) error {
@@ -188,8 +198,12 @@ func (ls *links) heed(l *link) {
 	l.mu.Lock()
 	conn, why := l.conn, l.why
 	l.mu.Unlock()
-	if conn != nil {
+	var proven provenError
+	switch {
+	case conn != nil:
 		why = closeReason(conn, why)
+	case !errors.As(why, &proven):
+		return
 	}
 	var app *quic.ApplicationError
 	if errors.As(why, &app) && app.Remote && app.ErrorCode == codeEvicted {
