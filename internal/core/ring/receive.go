@@ -85,9 +85,14 @@ func (n *Node) onPing(sender Ref, m *Message) {
 
 // onAnswer takes in the answer to a question of a position, of the host's probes, or of an iterative lookup.
 func (n *Node) onAnswer(from Host, m *Message) {
-	if m.Kind == Pong {
+	switch {
+	case m.Kind == Pong:
 		n.probed(from, m.Seq)
 		n.reunite(from)
+	case m.Kind == Gone && slices.ContainsFunc(n.probes, func(p probe) bool { return p.host == from && p.seq == m.Seq }):
+		n.probed(from, m.Seq) // the host itself has left, and stays for a while only to hand over
+		n.bury(from, ringwire.Left)
+		return
 	}
 	i := slices.IndexFunc(n.pos, func(p position) bool {
 		return p.deadline != never && p.status != Idle && p.askSeq == m.Seq && p.asked.Host == from

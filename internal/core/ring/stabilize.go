@@ -242,10 +242,7 @@ func (n *Node) thoughtDead(h Host) bool {
 // expireQuestion repeats p's question, and takes the host for dead after the third time.
 func (n *Node) expireQuestion(p *position) {
 	p.missed++
-	n.stats.Timeouts++
-	if s := n.host(p.asked.Host); s.missed < 255 {
-		s.missed++
-	}
+	n.doubt(p.asked.Host)
 	switch {
 	case p.status == Entering:
 		n.retryEntry(p)

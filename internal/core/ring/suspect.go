@@ -12,7 +12,7 @@ import (
 type hostState struct {
 	host      Host
 	mean, dev uint32 // of round trips, microseconds
-	missed    uint8  // questions in a row without an answer
+	missed    uint8  // probes in a row without an answer; at least 1 while any other question is left unanswered
 	probing   bool   // a ping is under way
 	dead      bool   // thought dead
 }
@@ -91,11 +91,16 @@ func (n *Node) alive(h Host, kind Kind) {
 
 // miss notes that h left a question unanswered, and makes sure of it.
 func (n *Node) miss(h Host) {
-	n.stats.Timeouts++
-	if s := n.host(h); s.missed < 255 {
-		s.missed++
-	}
+	n.doubt(h)
 	n.ping(h)
+}
+
+// doubt notes that h left a question unanswered. However many it leaves unanswered at the same time, a pause of a busy host say, they count as the first
+// missed probe and no more: the verdict takes questions one after the other.
+func (n *Node) doubt(h Host) {
+	n.stats.Timeouts++
+	s := n.host(h)
+	s.missed = max(s.missed, 1)
 }
 
 // ping probes h unless it is being probed.
@@ -110,7 +115,7 @@ func (n *Node) ping(h Host) {
 	n.send(h, Message{Kind: Ping, Seq: p.seq, Members: n.newsFor(h)})
 }
 
-// probed takes in a Pong.
+// probed takes in the answer to a ping.
 func (n *Node) probed(h Host, seq uint64) {
 	i := slices.IndexFunc(n.probes, func(p probe) bool { return p.host == h })
 	if i < 0 {
