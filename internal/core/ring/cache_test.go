@@ -107,23 +107,30 @@ func TestCacheDropped(t *testing.T) {
 	}
 }
 
-// Rumours of the own death are refuted by a greater incarnation, which everybody believes.
+// Rumours of the own death are refuted by the next incarnation, which everybody believes, whichever incarnation the rumour is about.
 func TestRefute(t *testing.T) {
-	w := newTestNet(t, 15, Config{Cache: true})
-	for h := range Host(30) {
-		w.add(h, 1)
-	}
-	w.ideal()
-	n := w.nodes[0]
-	n.Receive(w.now, 1, &Message{Kind: News, Members: []Member{{Host: 9, State: ringwire.Dead}}})
-	if n.members.state(9) != ringwire.Dead {
-		t.Fatal("the rumour was not believed")
-	}
-	w.drain(n)
-	w.run(2 * time.Minute)
-	for _, n := range w.live() {
-		if m, _ := n.members.get(9); m.State != ringwire.Alive || m.Incarnation != 1 {
-			t.Errorf("host %d believes of 9: %v", n.cfg.Self, m)
+	for _, rumour := range []uint32{0, 1<<31 - 2, 1<<32 - 1} {
+		w := newTestNet(t, 15, Config{Cache: true})
+		for h := range Host(30) {
+			w.add(h, 1)
+		}
+		w.ideal()
+		n := w.nodes[0]
+		for _, step := range []uint32{1<<31 - 1, 1<<32 - 2} { // more than half around is no step forward
+			if step < rumour {
+				n.Receive(w.now, 1, &Message{Kind: News, Members: []Member{{Host: 9, Incarnation: step, State: ringwire.Alive}}})
+			}
+		}
+		n.Receive(w.now, 1, &Message{Kind: News, Members: []Member{{Host: 9, Incarnation: rumour, State: ringwire.Dead}}})
+		if n.members.state(9) != ringwire.Dead {
+			t.Fatal("the rumour was not believed")
+		}
+		w.drain(n)
+		w.run(2 * time.Minute)
+		for _, n := range w.live() {
+			if m, _ := n.members.get(9); m.State != ringwire.Alive || rumour == 0 && m.Incarnation != 1 {
+				t.Errorf("host %d believes of 9, said to have died as %d: %v", n.cfg.Self, rumour, m)
+			}
 		}
 	}
 }

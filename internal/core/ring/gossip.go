@@ -74,9 +74,9 @@ func (n *Node) heard(m Member) {
 	n.remesh()
 }
 
-// refute answers rumours of the own death, or of an earlier life with a greater incarnation.
+// refute answers rumours of the own death, or of an earlier life with a later incarnation.
 func (n *Node) refute(m Member) {
-	if n.phase != member || m.Incarnation < n.cfg.Incarnation || m == n.self() {
+	if n.phase != member || ringwire.Later(n.cfg.Incarnation, m.Incarnation) || m == n.self() {
 		return
 	}
 	n.cfg.Incarnation = m.Incarnation + 1
