@@ -1,8 +1,13 @@
 package replica
 
 import (
+	"errors"
+
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
 )
+
+// ErrTooLarge is what Persisted is told when the merge would not fit into a record (ringwire.Record.Fits): the store has what it had before.
+var ErrTooLarge = errors.New("replica: the record would be too large")
 
 // Kind says what the driver has to do for an Action.
 type Kind uint8

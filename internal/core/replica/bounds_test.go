@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,5 +87,61 @@ func TestRefreshedKeyIsDueOnce(t *testing.T) {
 	n.run(time.Minute)
 	if h.r.load("k").Live() != nil || h.r.stats.Expired == 0 {
 		t.Errorf("its time is over, and it is still there; %d expired", h.r.stats.Expired)
+	}
+}
+
+// TestManyLargeSiblings: more values written at the same time than a record can hold do not break the hosts that hold the key, and no value is acknowledged
+// that no W of them have. Who writes afterwards settles it.
+func TestManyLargeSiblings(t *testing.T) {
+	n := newNet()
+	for _, pos := range []uint64{10, 60, 110, 160, 210} {
+		n.add(pos).start()
+	}
+	n.run(2 * time.Minute)
+	value := func(h *host) []byte { return bytes.Repeat([]byte{byte(h.id)}, ringwire.MaxValueBytes) }
+	for _, h := range n.hosts {
+		h.r.Put(n.now, 1, Put{Key: "k", Value: value(h), Deadline: n.now + 10*time.Second})
+		h.drain()
+	}
+	n.run(time.Minute)
+	refused := 0
+	for _, h := range n.hosts {
+		copies := 0
+		for _, o := range n.hosts {
+			if slices.ContainsFunc(o.disk["k"].Live(), func(v ringwire.Version) bool { return bytes.Equal(v.Value, value(h)) }) {
+				copies++
+			}
+		}
+		if h.ended[1].Status != OK {
+			refused++
+		} else if copies < 2 {
+			t.Errorf("%d hosts have what host %d was told is stored", copies, h.id)
+		}
+		if h.r.broken {
+			t.Errorf("host %d is broken", h.id)
+		}
+	}
+	if refused == 0 {
+		t.Error("everything was acknowledged: the test tests nothing")
+	}
+	h := n.hosts[0]
+	h.r.Get(n.now, 4, Get{Key: "k", Deadline: n.now + 10*time.Second})
+	h.drain()
+	n.run(10 * time.Second)
+	if got := h.ended[4].Status; got != TooLarge { // what two holders have is more than can be told
+		t.Errorf("a read of it: %v", got)
+	}
+	h.r.Put(n.now, 2, Put{Key: "k", Value: []byte("settled"), Deadline: n.now + 10*time.Second})
+	h.drain()
+	n.run(time.Minute)
+	for _, h := range n.hosts {
+		h.r.Get(n.now, 3, Get{Key: "k", Deadline: n.now + 10*time.Second})
+		h.drain()
+	}
+	n.run(10 * time.Second)
+	for _, h := range n.hosts {
+		if got := h.ended[3]; got.Status != OK || text(got.Record) != "[settled]" {
+			t.Errorf("host %d reads: %v %.60s", h.id, got.Status, text(got.Record))
+		}
 	}
 }

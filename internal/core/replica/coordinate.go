@@ -201,10 +201,12 @@ func (r *Replica) unask(p *place) {
 
 // step takes an operation as far as it goes without another answer.
 func (r *Replica) step(o *op) {
-	switch o.phase {
-	case reading:
+	switch {
+	case o.ended: // by the answer that was just taken
+		return
+	case o.phase == reading:
 		r.stepReading(o)
-	case repairing, writing:
+	case o.phase == repairing, o.phase == writing:
 		r.stepWriting(o)
 	}
 }
@@ -316,6 +318,15 @@ func (r *Replica) readDone(o *op) {
 		return
 	}
 	r.stats.Repairs++
+	r.repair(o)
+}
+
+// repair has the merge of what was read written back, unless nobody could take it.
+func (r *Replica) repair(o *op) {
+	if !o.merged.Fits() {
+		r.finish(o, Result{Status: TooLarge})
+		return
+	}
 	r.startWriting(o, repairing, o.merged)
 }
 
@@ -412,7 +423,7 @@ func (r *Replica) acknowledged(o *op, p *place, m *ringwire.Data) {
 		return // says that it has another state but does not show it: not counted, asked again at the next retry
 	}
 	o.merged = merged
-	r.startWriting(o, repairing, merged)
+	r.repair(o)
 }
 
 // wake is called at an operation's times: hedging, retries, the deadline.

@@ -16,8 +16,9 @@
 //  3. Send each Send's message to host To, in any order, perhaps never: everything is repeated. Give Receive what arrives with
 //     the *authenticated* sender, decoded by ringwire. Messages are shared: don't change them.
 //  4. Persist: in one transaction with other waiting ones, for each merge the record into what the store has of its key (ringwire.Merge, what is there
-//     aged to now), sync it to disk, and only then call Persisted. Forget likewise: delete the key if nothing is left of its record or its digest is still Digest. After an error call
-//     Persisted with it: the replica then refuses all until the process is started again.
+//     aged to now), sync it to disk, and only then call Persisted. Forget likewise: delete the key if nothing is left of its record or its digest is still Digest. A merge that does
+//     not fit (ringwire.Record.Fits) is not written: Persisted with ErrTooLarge. After another error call Persisted with it: the replica then refuses all until the process
+//     is started again.
 //  5. PersistArcs: store Arcs in a transaction, no answer. Start with them in Config.Arcs, and with Config.Away, the time for which the host did
 //     not run (by a stamp that a running host writes every few seconds). Away >= ringwire.MaxAway: drop all records and arcs first.
 //  6. Store answers at once from what is synced. Records come aged to now. New reads all of it.

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -93,6 +94,8 @@ func (r *Replica) Persisted(now time.Duration, token uint64, err error) {
 	}
 	switch {
 	case !ok:
+	case errors.Is(err, ErrTooLarge):
+		r.overfull(d)
 	case err != nil:
 		r.fail()
 		if d.ask != 0 {
@@ -112,6 +115,19 @@ func (r *Replica) Persisted(now time.Duration, token uint64, err error) {
 		}
 	}
 	r.settle()
+}
+
+// overfull ends a write that, with what is there already, would be more than a record can be: many siblings of one register, or members of a set that
+// are remembered after their end. It is refused, and all else goes on: a synchronisation too, or one such key would keep whole arcs from
+// being answered for. Whoever writes without a condition overwrites what is there, and so makes room.
+func (r *Replica) overfull(d disk) {
+	r.stats.OverBudget++
+	if d.s != nil {
+		r.sessionStored(d.s, d.key, nil)
+	}
+	if d.ask != 0 {
+		r.send(d.from, &ringwire.Data{Kind: ringwire.DataWritten, Op: d.ask, Status: ringwire.StatusFull})
+	}
 }
 
 // written tells who wanted it that the record is on disk.

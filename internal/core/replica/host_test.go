@@ -210,6 +210,10 @@ func (h *host) drain() {
 func (h *host) persist(a Action) {
 	switch old, _ := h.Load(h.n.now, keyOf(a)); {
 	case h.broken != nil:
+	case a.Kind == Persist && !ringwire.Merge(old, a.Record).Fits():
+		h.r.Persisted(h.n.now, a.Token, ErrTooLarge)
+		h.drain()
+		return
 	case a.Kind == Persist:
 		h.disk[a.Record.Key], h.at[a.Record.Key] = ringwire.Merge(old, a.Record), h.n.now
 	case old == nil || old.Digest() == a.Digest:

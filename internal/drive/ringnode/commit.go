@@ -17,8 +17,9 @@ const stampEvery = 10 * time.Second
 
 // change is one thing to put on disk.
 type change struct {
-	action replica.Action // Persist, Forget or PersistArcs
-	at     time.Duration  // when it was asked for
+	action  replica.Action // Persist, Forget or PersistArcs
+	at      time.Duration  // when it was asked for
+	refused bool           // by the committer: the record would have become too large
 }
 
 // committer puts changes on disk. All that gather while one transaction is synced go into the next: the more writers wait, the
@@ -110,6 +111,10 @@ func (s *store) apply(tx *bolt.Tx, records *bolt.Bucket, x *change) error {
 				return err
 			}
 			merged = ringwire.Merge(old, a.Record)
+		}
+		// One that could not be read again would be gone, with all that was acknowledged of it.
+		if x.refused = !merged.Fits(); x.refused {
+			return nil
 		}
 		return records.Put(key, appendStored(nil, s.at(x.at), merged))
 	case replica.Forget:

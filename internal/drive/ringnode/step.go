@@ -111,7 +111,7 @@ func (n *Node) doData(now time.Duration, a *replica.Action) {
 	case replica.Send:
 		n.sendData(a.To, a.Message)
 	case replica.Persist, replica.Forget, replica.PersistArcs:
-		n.commits.add(change{*a, now})
+		n.commits.add(change{action: *a, at: now})
 	case replica.Locate:
 		n.ring.Lookup(now, a.Position, a.Token|locating, ring.Recursive)
 	case replica.Done:
@@ -139,8 +139,12 @@ func (n *Node) committed(changes []change, err error) {
 	n.counters.committed.Add(uint64(len(changes)))
 	n.step("taking in what is on disk", func(now time.Duration) {
 		for i := range changes {
+			result := err
+			if result == nil && changes[i].refused {
+				result = replica.ErrTooLarge
+			}
 			if a := &changes[i].action; a.Kind != replica.PersistArcs {
-				n.data.Persisted(now, a.Token, err)
+				n.data.Persisted(now, a.Token, result)
 			}
 		}
 	})

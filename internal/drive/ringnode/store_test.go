@@ -2,6 +2,7 @@ package ringnode
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"os"
@@ -29,7 +30,7 @@ func record(key string, writer byte, counter uint64, ttl time.Duration) *ringwir
 }
 
 func persist(r *ringwire.Record, at time.Duration) change {
-	return change{replica.Action{Kind: replica.Persist, Record: r}, at}
+	return change{action: replica.Action{Kind: replica.Persist, Record: r}, at: at}
 }
 
 func open(t *testing.T, dir string, at time.Time) *store {
@@ -47,7 +48,7 @@ func TestStore(t *testing.T) {
 	s := open(t, dir, day)
 	arcs := []replica.SureArc{{Arc: ringwire.Arc{Lo: ringwire.ID{1}, Hi: ringwire.ID{2}}}, {Arc: ringwire.Arc{Hi: ringwire.ID{9}}, Lapsed: true}}
 	err := s.commit([]change{persist(record("a", 1, 1, 0), 0), persist(record("a", 2, 1, 0), 0), persist(record("b", 1, 2, time.Minute), time.Second),
-		persist(record("c", 1, 3, 0), 0), {replica.Action{Kind: replica.PersistArcs, Arcs: arcs, Hosts: 3}, 0}})
+		persist(record("c", 1, 3, 0), 0), {action: replica.Action{Kind: replica.PersistArcs, Arcs: arcs, Hosts: 3}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,7 @@ func TestStore(t *testing.T) {
 		key    string
 		digest ringwire.Digest
 	}{{"a", record("a", 1, 1, 0).Digest()}, {"c", record("c", 1, 3, 0).Digest()}, {"none", ringwire.Digest{}}} {
-		if err := s.commit([]change{{replica.Action{Kind: replica.Forget, Key: x.key, Digest: x.digest}, 0}}); err != nil {
+		if err := s.commit([]change{{action: replica.Action{Kind: replica.Forget, Key: x.key, Digest: x.digest}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -94,7 +95,7 @@ func TestStore(t *testing.T) {
 func TestLongAbsence(t *testing.T) {
 	dir, day := t.TempDir(), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	s := open(t, dir, day)
-	if err := s.commit([]change{persist(record("a", 1, 1, 0), 0), {replica.Action{Kind: replica.PersistArcs, Arcs: []replica.SureArc{{}}, Hosts: 3}, 0}}); err != nil {
+	if err := s.commit([]change{persist(record("a", 1, 1, 0), 0), {action: replica.Action{Kind: replica.PersistArcs, Arcs: []replica.SureArc{{}}, Hosts: 3}}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.stamp(0, nil); err != nil {
@@ -150,7 +151,7 @@ func TestDamagedRecord(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, time.Now())
 	if err := s.commit([]change{persist(record("good", 1, 1, 0), 0), persist(record("bad", 1, 2, 0), 0),
-		{replica.Action{Kind: replica.PersistArcs, Arcs: []replica.SureArc{{}}, Hosts: 3}, 0}}); err != nil {
+		{action: replica.Action{Kind: replica.PersistArcs, Arcs: []replica.SureArc{{}}, Hosts: 3}}}); err != nil {
 		t.Fatal(err)
 	}
 	err := s.db.Update(func(tx *bolt.Tx) error {
@@ -205,5 +206,47 @@ func TestGroupCommit(t *testing.T) {
 	})
 	if batches != 1 || done != writes {
 		t.Errorf("%d changes in %d transactions", done, batches)
+	}
+}
+
+// TestMergesFit: what would be too large to be read again is not written, and what was there, and the rest of the transaction, is.
+func TestMergesFit(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, time.Now())
+	large := func(writer byte) *ringwire.Record { // one of many siblings
+		r := record("large", writer, 1, 0)
+		v := &r.Versions[0]
+		v.Value = make([]byte, ringwire.MaxValueBytes)
+		v.Hash = sha(v.Value)
+		return r
+	}
+	members := func(writer byte, from, count int) *ringwire.Record {
+		r := &ringwire.Record{Key: "members"}
+		for i := from; i < from+count; i++ {
+			v := record("", writer, uint64(i+1), 0).Versions[0]
+			v.Set, v.Value = true, binary.BigEndian.AppendUint32(nil, uint32(i))
+			v.Hash = sha(v.Value)
+			v.Member = v.Hash
+			r.Versions = append(r.Versions, v)
+		}
+		return r.Sort()
+	}
+	changes := []change{persist(large(1), 0), persist(large(2), 0), persist(large(3), 0), persist(large(4), 0), persist(record("other", 1, 1, 0), 0),
+		persist(members(1, 0, ringwire.MaxVersions), 0), persist(members(1, ringwire.MaxVersions, 1), 0)}
+	if err := s.commit(changes); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []bool{false, false, false, true, false, false, true} {
+		if changes[i].refused != want {
+			t.Errorf("change %d refused: %t", i, changes[i].refused)
+		}
+	}
+	s.close()
+	s = open(t, dir, time.Now())
+	defer s.close()
+	for key, want := range map[string]int{"large": 3, "other": 1, "members": ringwire.MaxVersions} {
+		if r, err := s.Load(0, key); err != nil || len(r.Live()) != want {
+			t.Errorf("%s: %d live versions, %v; want %d", key, len(r.Live()), err, want)
+		}
 	}
 }

@@ -255,7 +255,7 @@ func (r *Record) Digest() (d Digest) {
 	return sha256.Sum256(b)
 }
 
-// Size is about the number of canonical bytes.
+// Size is about the number of canonical bytes, and no less.
 func (r *Record) Size() (n int) {
 	if r == nil {
 		return 0
@@ -266,6 +266,12 @@ func (r *Record) Size() (n int) {
 		n += len(v.Value) + len(v.Cert) + len(v.Sig) + dotSize*(1+len(v.Context)) + 2*len(v.Hash) + 24
 	}
 	return n
+}
+
+// Fits reports whether the record can be sent and stored: a merge of records that do may not, and what ParseRecord refuses must never be
+// written.
+func (r *Record) Fits() bool {
+	return r == nil || len(r.Versions) <= MaxVersions && r.Size() <= MaxRecord
 }
 
 // Append appends the canonical bytes: how a record is sent and stored.
