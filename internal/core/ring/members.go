@@ -41,6 +41,14 @@ func (t *table) search(id ID) int {
 	return gallop(len(t.entries), id, func(i int) bool { return t.id(t.entries[i]).Compare(id) >= 0 })
 }
 
+// rest counts the entries after index at whose positions are in the same range b of those that anti-entropy compares.
+func (t *table) rest(at int, b byte) int {
+	if b == buckets-1 {
+		return len(t.entries) - at - 1
+	}
+	return t.search(ID{b + 1}) - at - 1
+}
+
 // find returns the index of the entry of h's first position.
 func (t *table) find(h Host) (int, bool) {
 	ids := t.dir.Positions(h)
