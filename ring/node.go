@@ -131,6 +131,10 @@ func newHandler(node *ringnode.Node, guard func(string) bool, log *slog.Logger) 
 			ringhttp.RefuseNotReady(w)
 			return
 		}
+		if ringnode.AccessOf(r.Context()) == ringnode.AccessUndecided {
+			ringhttp.RefuseUndecided(w)
+			return
+		}
 		if _, overTCP := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); overTCP {
 			tcp.ServeHTTP(w, r)
 			return

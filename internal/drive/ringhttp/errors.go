@@ -105,3 +105,11 @@ func RefuseNotReady(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
 	answer(w, http.StatusServiceUnavailable, &ringapi.Error{Code: ringapi.TooFew, Message: "the node is not yet a member of its ring", Hint: "try again in a second"})
 }
+
+// RefuseUndecided answers a request whose token the ring cannot be asked about just now.
+func RefuseUndecided(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "1")
+	w.Header().Set("Cache-Control", "no-store")
+	answer(w, http.StatusServiceUnavailable, &ringapi.Error{Code: ringapi.TooFew, Message: "the node cannot tell yet whether the token is good",
+		Hint: "too few of the nodes that know it answer; try again in a moment"})
+}

@@ -51,8 +51,11 @@ func (n *Node) greet(ctx context.Context, conn *quic.Conn) error {
 	if err != nil {
 		return err
 	}
-	h := newHello(s, material)
-	g, err := h.accept(short, &acceptor{trust: n.trust, own: n.papers(), observed: addrPort(conn.RemoteAddr()), judge: n.judge})
+	h, from := newHello(s, material), addrPort(conn.RemoteAddr())
+	g, err := h.accept(short, &acceptor{trust: n.trust, own: n.papers(), observed: from,
+		judge: func(ctx context.Context, id ringwire.TokenID) (tokenRecord, verdict) {
+			return n.judge(ctx, id, from.Addr())
+		}})
 	if err != nil {
 		return asRefusal(err)
 	}
@@ -127,14 +130,4 @@ func (n *Node) greetClient(ctx context.Context, conn *quic.Conn, g *guest) error
 func (n *Node) papers() papers {
 	e := n.hosts.get(self)
 	return papers{e.certificate, e.presence}
-}
-
-// judge decides on a token. One that the cache does not know is looked for in the ring; that one was revoked meanwhile is told by a
-// kick, or found within a minute: a ring whose holders are away must let the hosts in that would mend it.
-func (n *Node) judge(ctx context.Context, id ringwire.TokenID) (tokenRecord, verdict) {
-	if t, v := n.trust.judge(id, time.Now()); v != unknown {
-		return t, v
-	}
-	n.freshSystem(ctx)
-	return n.trust.judge(id, time.Now())
 }

@@ -87,7 +87,10 @@ func (n *Node) NewToken(ctx context.Context, ttl time.Duration, client bool) (*r
 	if err != nil {
 		return nil, &ringapi.Error{Code: ringapi.Failed, Message: err.Error()}
 	}
-	n.flushQueue(ctx)
+	// Who gets the token may show it to any member at once, and each asks the ring before it turns it away.
+	if !n.publish(ctx) {
+		n.log.Warn("the ring does not have the new token's record yet: until it does, only this node lets in by it", "token", t.ID())
+	}
 	n.kickAll()
 	n.kickSystem()
 	return &ringapi.Token{ID: t.ID().String(), Token: t.String(), Expires: time.Unix(t.Expires, 0).UTC()}, nil
@@ -102,9 +105,16 @@ func (n *Node) RevokeToken(ctx context.Context, id string) error {
 	if err != nil {
 		return &ringapi.Error{Code: ringapi.Invalid, Message: err.Error()}
 	}
-	n.freshSystem(ctx)
 	record, v := n.trust.judge(token, time.Now())
+	certain := true
 	if v == unknown {
+		certain = n.makeSure(ctx)
+		record, v = n.trust.judge(token, time.Now())
+	}
+	switch {
+	case v == unknown && !certain:
+		return &ringapi.Error{Code: ringapi.TooFew, Message: fmt.Sprintf("too few of the nodes that know the token %s answer", id), Hint: "try again in a moment"}
+	case v == unknown:
 		return &ringapi.Error{Code: ringapi.NotFound, Message: fmt.Sprintf("no token has the ID %s", id)}
 	}
 	return n.tell(ctx, revokedKey, token[:], time.Unix(record.expires, 0))

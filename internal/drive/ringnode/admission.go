@@ -110,7 +110,8 @@ func (a *admission) resign(old *ringwire.Certificate) *ringwire.Certificate {
 type verdict int
 
 const (
-	unknown verdict = iota
+	unknown   verdict = iota
+	undecided         // whether it is one, until the ring can be asked
 	accepted
 	expired
 	revoked
@@ -124,7 +125,9 @@ func (a *admission) judge(id ringwire.TokenID, now time.Time) (tokenRecord, verd
 	switch {
 	case !ok:
 		return t, unknown
-	case a.revoked[id] || t.serial != a.id.secrets.Serial:
+	case t.serial > a.id.secrets.Serial:
+		return t, undecided // the ring's secrets were changed, and this host is still to hear of it
+	case a.revoked[id] || t.serial < a.id.secrets.Serial:
 		return t, revoked
 	case now.Unix() >= t.expires:
 		return t, expired
@@ -190,6 +193,47 @@ func (a *admission) renew(now time.Time) (bool, error) {
 	}
 	a.id = next
 	return true, nil
+}
+
+// prune forgets tokens that ended so long ago that nobody has to be told why they are of no use.
+func (a *admission) prune(now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, t := range a.tokens {
+		if now.Sub(time.Unix(t.expires, 0)) >= systemGrace {
+			delete(a.tokens, id)
+			delete(a.revoked, id)
+		}
+	}
+}
+
+// known is the cache as members of the system sets.
+func (a *admission) known() *systemCache {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	out := &systemCache{}
+	for i, key := range systemKeys {
+		add := func(member []byte) {
+			if len(out.members[i]) < maxKnown {
+				out.members[i] = append(out.members[i], member)
+			}
+		}
+		switch key {
+		case tokensKey:
+			for _, t := range a.tokens {
+				add(t.append(nil))
+			}
+		case revokedKey:
+			for id := range a.revoked {
+				add(id[:])
+			}
+		case evictedKey:
+			for public := range a.evicted {
+				add(public[:])
+			}
+		}
+	}
+	return out
 }
 
 // append and parseTokenRecord are a token's record as a member of the system set.

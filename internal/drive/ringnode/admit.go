@@ -176,6 +176,12 @@ func (n *Node) joinAt(ctx context.Context, at string, token ringwire.Token) erro
 	return nil
 }
 
+// undecidedError is a refusal for the time being.
+type undecidedError struct{ api *ringapi.Error }
+
+func (e undecidedError) Error() string { return e.api.Error() }
+func (e undecidedError) Unwrap() error { return e.api }
+
 // refusedBy says in the user's terms why a node turned us away.
 func refusedBy(addr netip.AddrPort, err error) error {
 	var app *quic.ApplicationError
@@ -202,6 +208,9 @@ func refusedBy(addr netip.AddrPort, err error) error {
 		return &ringapi.Error{Code: ringapi.Busy, Message: fmt.Sprintf("%v has too many clients", addr), Hint: "try again, or another node"}
 	case codeParameters:
 		e.Code, e.Message, e.Hint = ringapi.Invalid, fmt.Sprintf("%v: the ring does not allow this", addr), "a client's token makes no members, and IDs are given only in rings with fewer bits"
+	case codeUndecided:
+		return undecidedError{&ringapi.Error{Code: ringapi.TooFew, Message: fmt.Sprintf("%v cannot tell yet whether the token is good", addr),
+			Hint: "too few of the nodes that know it answer; try again in a moment, or at the node that made the token"}}
 	case codeRefused:
 		e.Message = fmt.Sprintf("%v does not know the token", addr)
 	default:

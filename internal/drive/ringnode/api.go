@@ -27,6 +27,9 @@ const (
 	AccessAdmin        // also tokens, evictions, rotation, leaving
 )
 
+// AccessUndecided is that of a token about which the ring cannot be asked just now: it allows nothing, and may later.
+const AccessUndecided Access = -1
+
 type accessKey struct{}
 
 // AccessOf returns what the request with this context may do: by the token that it shows, or by the connection that it came over.
@@ -128,16 +131,16 @@ func (a *api) run(ctx context.Context) error {
 func (a *api) authenticate(w http.ResponseWriter, r *http.Request) {
 	access := AccessNone
 	if text, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		access = a.n.accessOf(r.Context(), text)
+		access = a.n.accessOf(r.Context(), text, r.RemoteAddr)
 	}
-	if access == AccessNone {
+	if access <= AccessNone {
 		a.n.counters.refused.Add(1)
 	}
 	a.handler.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), accessKey{}, access)))
 }
 
 // accessOf is what the holder of a text may do: this run's secret, or a token of the ring.
-func (n *Node) accessOf(ctx context.Context, text string) Access {
+func (n *Node) accessOf(ctx context.Context, text, from string) Access {
 	if n.cfg.Secret != "" && hmac.Equal([]byte(text), []byte(n.cfg.Secret)) {
 		return AccessAdmin
 	}
@@ -145,9 +148,12 @@ func (n *Node) accessOf(ctx context.Context, text string) Access {
 	if err != nil || !n.isReady() {
 		return AccessNone
 	}
-	record, v := n.judge(ctx, token.ID())
+	at, _ := netip.ParseAddrPort(from)
+	record, v := n.judge(ctx, token.ID(), at.Addr().Unmap())
 	verifier := token.Verifier()
 	switch {
+	case v == undecided:
+		return AccessUndecided
 	case v != accepted || !hmac.Equal(verifier[:], record.verifier[:]):
 		return AccessNone
 	case record.role == ringwire.RoleMember:

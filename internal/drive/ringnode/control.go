@@ -18,11 +18,14 @@ const (
 	controlView                   // what do you know of the ring?
 	controlSums                   // what do you hold in these arcs?
 	controlAnswer
+	controlSystem // what do you know of tokens and evicted hosts?
 )
 
 const (
-	controlTimeout = 3 * time.Second
-	maxSums        = 4096 // arcs in one question
+	controlTimeout  = 3 * time.Second
+	maxSums         = 4096 // arcs in one question
+	maxSystemMember = 64   // bytes of a member of a system set
+	maxKnown        = 4096 // members of each system set in one answer
 )
 
 // questions are those on their way to other members.
@@ -43,6 +46,13 @@ type reply struct {
 	view *memberView
 	sums []ringwire.Sum
 	done bool
+
+	system *systemCache
+}
+
+// systemCache is what a member has in its cache of the system records: members of the sets, in the order of systemKeys.
+type systemCache struct {
+	members [len(systemKeys)][][]byte
 }
 
 // memberView is what a member says of itself and its neighbours.
@@ -128,6 +138,12 @@ func (n *Node) control(l *link, dir *directory, payload []byte) error {
 		}
 		sums := n.ownSums(arcs)
 		n.answer(l, id, controlSums, func(_ *namer, b []byte) []byte { return appendSums(b, sums) })
+	case controlSystem:
+		if err := r.Done(); err != nil {
+			return err
+		}
+		known := n.trust.known()
+		n.answer(l, id, controlSystem, func(_ *namer, b []byte) []byte { return known.append(b) })
 	case controlAnswer:
 		return n.answered(l, dir, r, id)
 	default:
@@ -154,6 +170,8 @@ func (n *Node) answered(l *link, dir *directory, r *ringwire.Reader, id uint64) 
 		out.view = dir.view(r)
 	case controlSums:
 		out.sums = readSums(r)
+	case controlSystem:
+		out.system = readSystem(r)
 	default:
 		r.Fail()
 	}
@@ -237,6 +255,31 @@ func (d *directory) view(r *ringwire.Reader) *memberView {
 		v.positions = append(v.positions, p)
 	}
 	return v
+}
+
+func (k *systemCache) append(b []byte) []byte {
+	for _, members := range k.members {
+		b = binary.AppendUvarint(b, uint64(len(members)))
+		for _, m := range members {
+			b = ringwire.AppendBytes(b, m)
+		}
+	}
+	return b
+}
+
+func readSystem(r *ringwire.Reader) *systemCache {
+	k := &systemCache{}
+	for i := range k.members {
+		count := r.Count(1)
+		if count > maxKnown {
+			r.Fail()
+			return k
+		}
+		for range count {
+			k.members[i] = append(k.members[i], append([]byte(nil), r.Bytes(maxSystemMember)...))
+		}
+	}
+	return k
 }
 
 func appendArcs(b []byte, arcs []ringwire.Arc) []byte {

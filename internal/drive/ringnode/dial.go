@@ -8,12 +8,16 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/quic-go/quic-go"
 
 	"github.com/eddy-p2p/eddy/internal/format/ringapi"
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
 )
+
+// dialPatience is for how long a client goes on asking a node that cannot tell yet whether the token is good.
+const dialPatience = 20 * time.Second
 
 // Client reaches a node of a ring from a program that is no member: over QUIC, where both sides prove that they belong to the ring.
 // It gets a certificate for its own key, which is good for the data alone; a member's token allows the administration too. It keeps one
@@ -92,21 +96,42 @@ func (c *Client) connection(ctx context.Context) (*quic.Conn, error) {
 	return conn, err
 }
 
+// connect connects. A node that cannot tell yet whether the token is good, because it or the ring has just begun, is asked again.
 func (c *Client) connect(ctx context.Context) (*quic.Conn, error) {
+	end := time.Now().Add(dialPatience)
+	if d, ok := ctx.Deadline(); ok && d.Before(end) {
+		end = d
+	}
+	for pause := undecidedWait; ; pause = min(2*pause, undecidedMost) {
+		conn, err := c.connectOnce(ctx)
+		var later undecidedError
+		if !errors.As(err, &later) || time.Until(end) < 2*pause || !sleep(ctx, pause) {
+			return conn, asAPIError(err)
+		}
+	}
+}
+
+// connectOnce tries it once.
+func (c *Client) connectOnce(ctx context.Context) (*quic.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()
 	addr, err := resolve(ctx, c.addr)
-	if err == nil {
-		var conn *quic.Conn
-		if conn, err = c.connectTo(ctx, addr); err == nil {
-			return conn, nil
-		}
+	if err != nil {
+		return nil, err
 	}
+	return c.connectTo(ctx, addr)
+}
+
+// asAPIError is an error of a dial in the user's terms.
+func asAPIError(err error) error {
 	var known *ringapi.Error
-	if errors.As(err, &known) {
-		return nil, known
+	if err == nil {
+		return nil
 	}
-	return nil, &ringapi.Error{Code: ringapi.TooFew, Message: err.Error(), Hint: "is a node running there, and does a firewall let UDP pass?"}
+	if errors.As(err, &known) {
+		return known
+	}
+	return &ringapi.Error{Code: ringapi.TooFew, Message: err.Error(), Hint: "is a node running there, and does a firewall let UDP pass?"}
 }
 
 func (c *Client) connectTo(ctx context.Context, addr netip.AddrPort) (*quic.Conn, error) {

@@ -31,7 +31,8 @@
 // The first host of a ring makes its CA, an Ed25519 key, which every member holds, so that any member admits. It is 0600 in the data
 // directory, and so is each host's own key. A token pins the CA by its hash and has a secret, of which the members keep a key derived
 // from it, in a set that the ring itself stores. So does who was evicted, and which tokens were revoked. A member reads these sets once a
-// minute, at once when another says that they changed, and before it refuses a token that it does not know.
+// minute, at once when another says that they changed, and before it refuses a token that it does not know (inquiry.go): as long as the ring
+// cannot say, nor does it, and who shows the token asks again. A newcomer is told what the member that admitted it knows before it is ready.
 //
 // A connection begins with a hello, which is bound to the TLS session: nobody who sits between two sessions can pass it on. The dialer
 // proves first, by the ring's key or a token's; until then the acceptor says nothing. So a stranger learns that the port speaks QUIC, and
@@ -49,6 +50,7 @@
 // # Bounds
 //
 //	connections of strangers   384, of one /24 or /64 128; the longest silent one makes room; 5 s for a hello
+//	unknown tokens             one reading of the system records at a time, 2 a second; 32 of one /24 or /64, then one every 2 s
 //	unread bytes               192 KiB a connection, until it is read fast
 //	frames                     256 KiB of ring messages, 4 MiB of data, 16 KiB in a hello: refused before they are allocated
 //	queues                     256 KiB of ring messages, 8 MiB of data a connection; then messages are dropped and counted

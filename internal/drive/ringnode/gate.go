@@ -34,11 +34,7 @@ func newGate() *gate { return &gate{prefixes: make(map[netip.Prefix]int)} }
 
 // enter takes a place; nil means that there is none.
 func (g *gate) enter(addr netip.Addr) *stranger {
-	bits := 24
-	if addr.Is6() {
-		bits = 64
-	}
-	prefix, _ := addr.Prefix(bits)
+	prefix := network(addr)
 	g.mu.Lock()
 	var out *stranger
 	switch {

@@ -187,8 +187,11 @@ func (h *hello) accept(ctx context.Context, a *acceptor) (*guest, error) {
 	}
 	key, token, v := a.trust.proofKey(), tokenRecord{}, accepted
 	if g.Token != nil {
-		if token, v = a.judge(ctx, *g.Token); v == unknown {
+		switch token, v = a.judge(ctx, *g.Token); v {
+		case unknown:
 			return nil, refuse(codeRefused, "hello: unknown token %v", *g.Token)
+		case undecided:
+			return nil, refuse(codeUndecided, "hello: the ring cannot tell now whether there is a token %v", *g.Token)
 		}
 		key = token.verifier
 	}

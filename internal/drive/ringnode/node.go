@@ -34,6 +34,7 @@ type Node struct {
 	api       *api
 	verifier  *verifier
 	ready     chan struct{} // closed when the host is a member
+	informed  chan struct{} // closed when it also knows the ring's tokens
 	gone      chan struct{} // closed when it has left
 	ended     chan struct{} // closed when Run ends
 	kicked    chan struct{} // holds a token when the system records should be read
@@ -53,8 +54,8 @@ type Node struct {
 	clients   atomic.Int64 // connections of programs
 	questions questions
 
-	systemMu   sync.Mutex
-	systemRead time.Time // when all system records were read last; guarded by systemMu
+	inquiry  inquiry
+	systemMu sync.Mutex // held by who reads the system records
 
 	wake chan struct{} // holds a token when the timer must be set anew
 
@@ -90,7 +91,7 @@ func New(cfg Config) (*Node, error) {
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("making the data directory: %w", err)
 	}
-	n := &Node{cfg: cfg, log: cfg.Log, start: time.Now(), advertise: advertise, ready: make(chan struct{}), gone: make(chan struct{}),
+	n := &Node{cfg: cfg, log: cfg.Log, start: time.Now(), advertise: advertise, ready: make(chan struct{}), informed: make(chan struct{}), gone: make(chan struct{}),
 		ended: make(chan struct{}), kicked: make(chan struct{}, 1), expelled: make(chan struct{}, 1),
 		wake: make(chan struct{}, 1), ops: make(map[uint64]chan replica.Result), watches: make(map[uint64]func(replica.Result)),
 		lookups: make(map[uint64]chan ring.Result)}
@@ -139,7 +140,7 @@ func (n *Node) Close() error {
 }
 
 // Ready is closed when the host is a member of its ring, and answers.
-func (n *Node) Ready() <-chan struct{} { return n.ready }
+func (n *Node) Ready() <-chan struct{} { return n.informed }
 
 // Addr is where the ring's connections come in, as told to others; valid once Ready.
 func (n *Node) Addr() netip.AddrPort { return n.hosts.addr(self) }

@@ -41,6 +41,7 @@ const (
 	codeOverloaded                                  // too many clients
 	codeParameters                                  // what the newcomer wishes does not fit this ring
 	codeStale                                       // the certificate is of secrets that were rotated away
+	codeUndecided                                   // the ring cannot be asked about the token now; of a stranger too
 )
 
 // quicConfig bounds what a stranger can make us keep: the windows grow only for who sends and is read.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/core/replica"
@@ -21,25 +22,36 @@ const (
 	evictedKey   = systemPrefix + "evicted" // public key
 )
 
-var systemKeys = []string{tokensKey, revokedKey, evictedKey}
+// systemKeys are all of them, in the order in which the cache takes them in.
+var systemKeys = [...]string{revokedKey, evictedKey, tokensKey}
 
 const (
-	systemEvery  = time.Minute         // between two readings of the system records, if nobody says that they have changed
-	systemFresh  = 2 * time.Second     // a cache so young decides on admission
-	systemGrace  = 7 * 24 * time.Hour  // a token is remembered longer than it is good, so that its holder can be told why it is not
-	evictedTime  = 2 * certificateTime // after it no certificate of the evicted host is valid any more
-	kickPause    = 200 * time.Millisecond
-	queueRetry   = 2 * time.Second // between attempts to write what the ring does not have yet
-	systemAnswer = 3 * time.Second // for which a stranger's hello waits for the ring
+	systemEvery   = time.Minute         // between two readings of the system records, if nobody says that they have changed
+	systemGrace   = 7 * 24 * time.Hour  // a token is remembered longer than it is good, so that its holder can be told why it is not
+	evictedTime   = 2 * certificateTime // after it no certificate of the evicted host is valid any more
+	kickPause     = 200 * time.Millisecond
+	queueRetry    = time.Second     // between attempts to write what the ring does not have yet
+	publishTime   = 5 * time.Second // for which who makes a token waits until the ring has its record
+	informTime    = 5 * time.Second // for which a host waits to be told of tokens before it is ready
+	maxInformants = 3               // whom it asks
+	setOverhead   = 300             // bytes of a set's member beside its value: its signature and certificate
 )
 
 // keepSystem keeps the cache of the system records, and writes what waits for a ring that can take it, until ctx ends.
 func (n *Node) keepSystem(ctx context.Context) {
+	all, err := n.store.queuedAll()
+	if err != nil {
+		n.log.Warn("cannot read the queue of system records", "err", err)
+	}
+	for _, q := range all {
+		n.takeSystem(q.key, q.member)
+	}
 	select {
 	case <-n.ready:
 	case <-ctx.Done():
 		return
 	}
+	n.inform(ctx)
 	for {
 		pause := systemEvery/2 + rand.N(systemEvery)
 		if !n.flushQueue(ctx) {
@@ -61,6 +73,51 @@ func (n *Node) keepSystem(ctx context.Context) {
 	}
 }
 
+// publish has the ring take what waits in the queue, within bounds, and reports whether it has.
+func (n *Node) publish(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, publishTime)
+	defer cancel()
+	return n.flushQueue(ctx)
+}
+
+// inform has this host know of tokens and evicted hosts what others know, before it says that it is ready: who was let in somewhere by a token
+// a moment ago may come here next. The member that admitted it knows that token for certain, and tells what the ring cannot have on
+// record yet; where nobody tells, the ring is asked. It does not wait for long: what is not known now is made sure of when it matters.
+func (n *Node) inform(ctx context.Context) {
+	defer close(n.informed)
+	ctx, cancel := context.WithTimeout(ctx, informTime)
+	defer cancel()
+	n.flushQueue(ctx)
+	var ask []ringwire.Host
+	for _, p := range n.sponsors {
+		if h, _, known := n.hosts.find(p.certificate.Public); known && h != self {
+			ask = append(ask, h)
+		}
+	}
+	if len(ask) == 0 {
+		ask = n.living()
+	}
+	for _, h := range ask[:min(len(ask), maxInformants)] {
+		r, err := n.ask(ctx, h, controlSystem, func(_ *namer, b []byte) []byte { return b })
+		if err != nil {
+			n.log.Debug("a member does not tell what it knows of tokens", "addr", n.hosts.addr(h), "err", err)
+			continue
+		}
+		n.takeKnown(r.system)
+		return
+	}
+	n.refresh(ctx)
+}
+
+// takeKnown takes into the cache what another member has in its own.
+func (n *Node) takeKnown(k *systemCache) {
+	for i, key := range systemKeys {
+		for _, m := range k.members[i] {
+			n.takeSystem(key, m)
+		}
+	}
+}
+
 // kickSystem has the system records read soon.
 func (n *Node) kickSystem() {
 	select {
@@ -75,6 +132,9 @@ func (n *Node) flushQueue(ctx context.Context) bool {
 	if err != nil {
 		n.log.Warn("cannot read the queue of system records", "err", err)
 		return false
+	}
+	if len(all) > 0 && n.enoughToWrite() != nil {
+		return false // none of them can be written
 	}
 	done := true
 	for _, q := range all {
@@ -93,52 +153,48 @@ func (n *Node) flushQueue(ctx context.Context) bool {
 	return done
 }
 
-// freshSystem reads the system records, if that is not just done and the ring answers soon. Several who want to know share one reading.
-func (n *Node) freshSystem(ctx context.Context) {
-	if !n.isReady() {
-		return
+// refresh reads the system records into the cache, and reports how many bytes they have and whether all could be read. What was revoked
+// goes in before the tokens: none works in between, and none comes in while it is not known whether it was revoked.
+func (n *Node) refresh(ctx context.Context) (size int, complete bool) {
+	if n.enoughToRead() != nil {
+		return 0, false
 	}
 	n.systemMu.Lock()
 	defer n.systemMu.Unlock()
-	if time.Since(n.systemRead) < systemFresh {
-		return
+	n.trust.prune(time.Now())
+	var sets [len(systemKeys)][][]byte
+	var errs [len(systemKeys)]error
+	var wg sync.WaitGroup
+	for i, key := range systemKeys {
+		wg.Go(func() {
+			defer n.recovered("reading a system record", nil)
+			errs[i] = errNotReady
+			sets[i], errs[i] = n.readSet(ctx, key)
+		})
 	}
-	ctx, cancel := context.WithTimeout(ctx, systemAnswer)
-	defer cancel()
-	n.refreshLocked(ctx)
-	n.systemRead = time.Now() // also when the ring did not answer: strangers cannot have it asked more often
-}
-
-// refresh reads the system records.
-func (n *Node) refresh(ctx context.Context) {
-	n.systemMu.Lock()
-	defer n.systemMu.Unlock()
-	n.refreshLocked(ctx)
-}
-
-func (n *Node) refreshLocked(ctx context.Context) {
-	complete := true
-	for _, key := range systemKeys {
-		members, err := n.readSet(ctx, key)
-		if err != nil {
+	wg.Wait()
+	complete = true
+	for i, key := range systemKeys {
+		if errs[i] != nil {
 			complete = false
-			n.log.Debug("cannot read a system record", "key", strings.TrimPrefix(key, systemPrefix), "err", err)
-			continue
+			n.log.Debug("cannot read a system record", "key", strings.TrimPrefix(key, systemPrefix), "err", errs[i])
 		}
-		for _, m := range members {
+		if key == tokensKey && !complete {
+			break
+		}
+		for _, m := range sets[i] {
+			size += len(m) + setOverhead
 			n.takeSystem(key, m)
 		}
 	}
-	if complete {
-		n.systemRead = time.Now()
-	}
+	return size, complete
 }
 
 // takeSystem takes one member of a system set into the cache.
 func (n *Node) takeSystem(key string, member []byte) {
 	switch key {
 	case tokensKey:
-		if t, err := parseTokenRecord(member); err == nil {
+		if t, err := parseTokenRecord(member); err == nil && time.Since(time.Unix(t.expires, 0)) < systemGrace {
 			n.trust.addToken(t)
 		}
 	case revokedKey:
