@@ -88,16 +88,34 @@ func (t *table) set(m Member) bool {
 	}
 	t.count(old, -1)
 	t.count(m, 1)
+	fresh := make([]entry, len(ids))
+	for i := range fresh {
+		fresh[i] = entry{host: m.Host, incarnation: m.Incarnation, index: uint16(i), state: m.State}
+	}
+	if !known {
+		t.insert(fresh)
+		return true
+	}
 	for i, id := range ids {
-		e := entry{host: m.Host, incarnation: m.Incarnation, index: uint16(i), state: m.State}
-		at := t.search(id)
-		if !known {
-			t.entries = slices.Insert(t.entries, at, e)
-		} else if at < len(t.entries) && t.entries[at].host == m.Host {
-			t.entries[at] = e
+		if at := t.search(id); at < len(t.entries) && t.entries[at].host == m.Host {
+			t.entries[at] = fresh[i]
 		}
 	}
 	return true
+}
+
+// insert takes in all entries of a host that is not in the table. It moves what is there once, from the last to the first: the table of a large ring is
+// tens of megabytes.
+func (t *table) insert(fresh []entry) {
+	slices.SortFunc(fresh, func(a, b entry) int { return t.id(a).Compare(t.id(b)) })
+	from := len(t.entries)
+	t.entries = append(t.entries, fresh...)
+	for i, e := range slices.Backward(fresh) {
+		id := t.id(e)
+		at := gallop(from, id, func(k int) bool { return t.id(t.entries[k]).Compare(id) >= 0 })
+		copy(t.entries[at+i+1:], t.entries[at:from])
+		t.entries[at+i], from = e, at
+	}
 }
 
 // taken reports whether another host stands at one of the positions: only in teaching rings, where people choose them.
