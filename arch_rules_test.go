@@ -14,6 +14,7 @@ type row struct {
 	pure            bool     // no goroutines, channels, clocks or global randomness, no unordered map ranges
 	noGo            bool     // no goroutines
 	laxTests        bool     // tests may import any of our packages below app
+	calm            bool     // nothing runs beside anything else, in tests either: make test spares it the race detector
 }
 
 // Sockets, files, clocks and logs: what pure code has no hands for. net/netip is values only; so is net/url, which the
@@ -26,24 +27,24 @@ var (
 
 // table is read top to bottom; the first row whose dir matches is the one that counts, so narrower rows stand first.
 var table = []row{
-	{dir: "bencode", banned: impure},
+	{dir: "bencode", banned: impure, calm: true},
 	{dir: "metainfo", ours: []string{"bencode"}, banned: []string{"os/...", "net/...", "syscall", "log/...", "io/fs"},
-		allowed: values, only: []string{"golang.org/x/text"}, noGo: true},
+		allowed: values, only: []string{"golang.org/x/text"}, noGo: true, calm: true},
 	{dir: "storage/storagetest", ours: []string{"storage", "metainfo"}, banned: []string{"net/...", "log/..."}},
 	{dir: "storage", ours: []string{"metainfo"}, banned: []string{"net/..."}, only: []string{"golang.org/x/sys"}, laxTests: true},
 
 	{dir: "internal/format/...", ours: []string{"bencode", "metainfo", "internal/format/..."},
-		banned: impure, allowed: values, pure: true},
+		banned: impure, allowed: values, pure: true, calm: true},
 	{dir: "internal/core/...", ours: []string{"bencode", "metainfo", "internal/format/...", "internal/core/..."},
-		banned: impure, allowed: []string{"net/netip"}, pure: true},
+		banned: impure, allowed: []string{"net/netip"}, pure: true, calm: true},
 
 	{dir: "internal/drive/engine", ours: []string{"metainfo", "storage", "internal/format/...", "internal/core/...",
 		"internal/drive/..."}, modules: true, laxTests: true},
 	{dir: "internal/drive/...", ours: []string{"metainfo", "storage", "internal/format/...", "internal/core/...",
 		"internal/drive/netx", "internal/drive/boltfile"}, modules: true, laxTests: true},
-	{dir: "internal/sim/...", ours: []string{"metainfo", "internal/format/...", "internal/core/...", "internal/theory/...",
-		"internal/sim/..."}, banned: noFiles, allowed: []string{"net/netip"}, modules: true, laxTests: true},
-	{dir: "internal/theory/...", banned: noFiles, laxTests: true},
+	{dir: "internal/sim", ours: belowSim, banned: noFiles, allowed: []string{"net/netip"}, modules: true, laxTests: true}, // sweeps run in parallel
+	{dir: "internal/sim/...", ours: belowSim, banned: noFiles, allowed: []string{"net/netip"}, modules: true, laxTests: true, calm: true},
+	{dir: "internal/theory/...", banned: noFiles, laxTests: true, calm: true},
 
 	{dir: "ring", ours: []string{"internal/format/...", "internal/drive/ringnode", "internal/drive/ringhttp"}, modules: true, laxTests: true},
 
@@ -60,6 +61,9 @@ var table = []row{
 	{dir: "test/...", ours: belowApp, modules: true, laxTests: true},
 	{dir: "bench/...", ours: belowApp, modules: true, laxTests: true},
 }
+
+// belowSim is what simulations are made of.
+var belowSim = []string{"metainfo", "internal/format/...", "internal/core/...", "internal/theory/...", "internal/sim/..."}
 
 // belowApp is everything of ours that something other than cmd may import.
 var belowApp = []string{".", "ring", "bencode", "metainfo", "storage", "storage/storagetest", "internal/format/...",

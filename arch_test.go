@@ -74,7 +74,7 @@ func parseTree(t *testing.T, root string) (*token.FileSet, []source) {
 		}
 		name = filepath.ToSlash(name)
 		mode := parser.ImportsOnly | parser.ParseComments
-		if r, ok := rowOf(path.Dir(name)); ok && (r.pure || r.noGo) {
+		if r, ok := rowOf(path.Dir(name)); ok && (r.pure || r.noGo || r.calm) {
 			mode = parser.ParseComments
 		}
 		f, err := parser.ParseFile(fset, name, nil, mode)
@@ -112,6 +112,9 @@ func checkTree(fset *token.FileSet, sources []source, deps depList) []string {
 		out = append(out, checkImports(r, s, deps)...)
 		if !s.isTest() && (r.pure || r.noGo) {
 			out = append(out, checkSyntax(fset, r, s)...)
+		}
+		if r.calm && (s.isTest() || !r.pure && !r.noGo) {
+			out = append(out, checkCalm(fset, s)...)
 		}
 	}
 	out = append(out, checkDocs(sources)...)

@@ -12,6 +12,9 @@ import (
 // The two simulators have nothing in common but the scenario, the neighbours and the live code's decisions. That they come to the same
 // times is what makes the fast one's word count where the other is too slow to be asked.
 func TestFidelitiesAgree(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a long simulation, of which nothing runs beside anything else")
+	}
 	const mib = 1 << 20
 	honest := []scenario.Class{{Name: "peers", Up: mib}}
 	for _, c := range []struct {
@@ -20,23 +23,19 @@ func TestFidelitiesAgree(t *testing.T) {
 		degree  int
 		classes []scenario.Class // Count is a share of n in hundredths; 0 = all
 		tracker time.Duration
-		long    bool
 	}{
 		{name: "100 peers, degree 50", n: 100, degree: 50, classes: honest},
-		{name: "100 peers, full mesh", n: 100, classes: honest, long: true},
-		{name: "1000 peers, degree 50", n: 1000, degree: 50, classes: honest, long: true},
-		{name: "100 peers, half of them fast", n: 100, degree: 50, long: true,
+		{name: "100 peers, full mesh", n: 100, classes: honest},
+		{name: "1000 peers, degree 50", n: 1000, degree: 50, classes: honest},
+		{name: "100 peers, half of them fast", n: 100, degree: 50,
 			classes: []scenario.Class{{Name: "slow", Count: 50, Up: mib}, {Name: "fast", Count: 50, Up: 4 * mib}}},
-		{name: "100 peers, a fifth free riders", n: 100, degree: 50, long: true,
+		{name: "100 peers, a fifth free riders", n: 100, degree: 50,
 			classes: []scenario.Class{{Name: "peers", Count: 80, Up: mib}, {Name: "free riders", Count: 20, Up: mib, Strategy: scenario.FreeRider}}},
-		{name: "100 selfish peers", n: 100, degree: 50, tracker: 10 * time.Second, long: true,
+		{name: "100 selfish peers", n: 100, degree: 50, tracker: 10 * time.Second,
 			classes: []scenario.Class{{Name: "peers", Up: mib, Leave: scenario.Leave{Kind: scenario.AtCompletion}}}},
-		{name: "100 peers with downlinks", n: 100, degree: 50, classes: []scenario.Class{{Name: "peers", Up: mib, Down: 2 * mib}}, long: true},
+		{name: "100 peers with downlinks", n: 100, degree: 50, classes: []scenario.Class{{Name: "peers", Up: mib, Down: 2 * mib}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.long && testing.Short() {
-				t.Skip("long simulation")
-			}
 			sc := &scenario.Scenario{Name: c.name, Size: 64 * mib, PieceLength: 256 << 10, Server: scenario.Server{Up: 10 * mib}, Degree: c.degree,
 				Latency: 20 * time.Millisecond, Tracker: c.tracker, Seed: 1}
 			for _, class := range c.classes {

@@ -51,6 +51,9 @@ func text(s *Story) string {
 // Mission, section 2: "Alice optimistically unchokes Bob; Alice becomes one of Bob's top four and Bob reciprocates; Bob becomes one of
 // Alice's top four."
 func TestTheStoryOfAliceAndBob(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a long simulation, of which nothing runs beside anything else")
+	}
 	s := told(t, 200*time.Second, func(*scenario.Scenario) {})
 	if !s.Told() || !slices.Equal(steps(s), []int{1, 2, 3}) {
 		t.Fatalf("steps %v:\n%s", steps(s), text(s))
@@ -68,6 +71,9 @@ func TestTheStoryOfAliceAndBob(t *testing.T) {
 // With slots for those who have least, Bob needs to give nothing: the tale is another. As a free rider he gives nothing, and stays
 // a stranger.
 func TestOtherManners(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a long simulation, of which nothing runs beside anything else")
+	}
 	for _, row := range []struct {
 		name   string
 		change func(sc *scenario.Scenario)
