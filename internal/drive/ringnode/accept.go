@@ -104,6 +104,8 @@ func (n *Node) greetClient(ctx context.Context, conn *quic.Conn, g *guest) error
 		return refuse(codeOverloaded, "too many clients")
 	}
 	defer n.clients.Add(-1)
+	n.guests.add(conn, g.token)
+	defer n.guests.remove(conn)
 	defer conn.CloseWithError(codeDone, "")
 	budget := newBucket(n.cfg.HostRate)
 	stop := context.AfterFunc(ctx, func() { conn.CloseWithError(codeDone, "") })
@@ -120,7 +122,7 @@ func (n *Node) greetClient(ctx context.Context, conn *quic.Conn, g *guest) error
 			case kind != streamAPI:
 				conn.CloseWithError(codeProtocol, "")
 			default:
-				n.api.offer(newStreamConn(conn, s, g.access, budget))
+				n.api.offer(newStreamConn(conn, s, func() Access { return n.mayNow(g) }, budget))
 			}
 		})
 	}

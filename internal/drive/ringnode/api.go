@@ -34,8 +34,13 @@ type accessKey struct{}
 
 // AccessOf returns what the request with this context may do: by the token that it shows, or by the connection that it came over.
 func AccessOf(ctx context.Context) Access {
-	a, _ := ctx.Value(accessKey{}).(Access)
-	return a
+	switch a := ctx.Value(accessKey{}).(type) {
+	case Access:
+		return a
+	case func() Access: // of a connection, which may have lasted longer than its right
+		return a()
+	}
+	return AccessNone
 }
 
 // shutdownTime is how long requests in work may take to end when the node stops.
@@ -209,13 +214,13 @@ func (l *streamListener) Addr() net.Addr { return &net.UDPAddr{} }
 type streamConn struct {
 	*quic.Stream
 	conn   *quic.Conn
-	access Access
-	budget *bucket // of what is read; nil = none
+	access func() Access // of the other side; nil on its own side
+	budget *bucket       // of what is read; nil = none
 	once   sync.Once
 	closed func() // called by Close; may be nil
 }
 
-func newStreamConn(conn *quic.Conn, s *quic.Stream, access Access, budget *bucket) *streamConn {
+func newStreamConn(conn *quic.Conn, s *quic.Stream, access func() Access, budget *bucket) *streamConn {
 	return &streamConn{Stream: s, conn: conn, access: access, budget: budget}
 }
 

@@ -69,7 +69,7 @@ func (c *Client) Stream(ctx context.Context) (net.Conn, error) {
 			_, err = s.Write([]byte{streamAPI})
 		}
 		if err == nil {
-			return newStreamConn(conn, s, AccessNone, nil), nil
+			return newStreamConn(conn, s, nil, nil), nil
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()

@@ -165,6 +165,7 @@ type guest struct {
 	member bool     // a connection between members; else by token
 	access Access   // what it may do on API streams
 	key    [32]byte // its public key
+	token  ringwire.TokenID
 }
 
 // acceptor is what the accepting side needs to know.
@@ -287,5 +288,5 @@ func (h *hello) acceptToken(a *acceptor, token tokenRecord) (*guest, error) {
 	if token.role == ringwire.RoleMember {
 		access = AccessAdmin
 	}
-	return &guest{access: access, key: j.Public}, nil
+	return &guest{access: access, key: j.Public, token: token.id}, nil
 }

@@ -32,6 +32,7 @@ func (n *Node) keepHouse(ctx context.Context) {
 			n.renewCertificate(now)
 		}
 		n.links.sweep(now)
+		n.seeOut(now)
 		n.watchDisk()
 		n.checkInvariant()
 		select {

@@ -138,7 +138,7 @@ func (l *link) acceptStreams(ctx context.Context, n *Node, conn *quic.Conn, run 
 			case err != nil:
 				return nil // the other side gave it up: its business
 			case kind == streamAPI:
-				n.api.offer(newStreamConn(conn, s, AccessAdmin, nil))
+				n.api.offer(newStreamConn(conn, s, func() Access { return AccessAdmin }, nil))
 				return nil
 			case kind != streamData || once.Swap(true):
 				return refuse(codeProtocol, "stream of kind %d", kind)

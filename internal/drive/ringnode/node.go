@@ -51,6 +51,7 @@ type Node struct {
 	sponsors  []papers // members who answer at Config.Join
 
 	counters  counters
+	guests    guests
 	clients   atomic.Int64 // connections of programs
 	questions questions
 
