@@ -138,7 +138,9 @@ func (n *Node) expireForwards() {
 }
 
 func (n *Node) detour(f forward) {
-	if j := slices.IndexFunc(n.lookups, func(l lookup) bool { return l.seq == f.m.Seq }); j >= 0 && f.m.Origin.Host == n.cfg.Self && f.m.Hops == 0 {
+	// Its own, and not one that came back on its way. A hint of the cache is followed by the asker alone, after some hops.
+	own := f.m.Origin.Host == n.cfg.Self && (f.m.Hops == 0 || f.m.OneHop)
+	if j := slices.IndexFunc(n.lookups, func(l lookup) bool { return l.seq == f.m.Seq }); j >= 0 && own {
 		l := &n.lookups[j]
 		l.Timeouts++
 		l.avoid = append(l.avoid, f.to)
@@ -156,23 +158,22 @@ func (n *Node) detour(f forward) {
 
 // onLookup serves a lookup on its way: answers its asker, or hands it on.
 func (n *Node) onLookup(from Host, m *Message) {
-	if n.phase == left {
+	p, mine := n.owns(m.Key)
+	h := hop{mine: p, ok: true}
+	switch {
+	case mine:
+	case m.Final && p != nil && p.in: // whoever believes that this host is the owner does not know the latest comer before it
+		h = n.back(p, nil)
+	default:
+		h = n.route(m.Key, nil)
+	}
+	if n.phase == left || !h.ok {
 		return // no acknowledgement: the sender takes another way
 	}
 	n.send(from, Message{Kind: Ack, To: m.From, From: m.To, Ack: m.Ack})
-	p, mine := n.owns(m.Key)
-	if mine {
-		n.answer(p, m)
-		return
-	}
-	h := n.route(m.Key, nil)
-	if m.Final && p != nil && p.in { // whoever believes that this host is the owner does not know the latest comer before it
-		h = n.back(p, nil)
-	}
 	switch {
 	case h.mine != nil:
 		n.answer(h.mine, m)
-	case !h.ok:
 	case m.OneHop:
 		n.send(m.Origin.Host, Message{Kind: NotMine, To: m.Origin.ID, From: m.To, Seq: m.Seq, Key: m.Key, Ref: h.next, Hops: m.Hops})
 	default:
