@@ -113,6 +113,40 @@ func (c Context) Join(o Context) Context {
 	return append(append(out, c...), o...)
 }
 
+// joinAll joins n contexts, by halves: one after the other would take the square of their number where none covers another, and who writes a record decides
+// how many there are.
+func joinAll(n int, at func(i int) Context) Context {
+	switch n {
+	case 0:
+		return nil
+	case 1:
+		return at(0)
+	}
+	half := n / 2
+	return joinAll(half, at).Join(joinAll(n-half, func(i int) Context { return at(half + i) }))
+}
+
+// coverage is a context that grows: adding to it takes the time of what is added.
+type coverage map[Writer]Dot
+
+func (c coverage) add(o Context) {
+	for _, d := range o {
+		if e, ok := c[d.Writer]; !ok || d.after(e) {
+			c[d.Writer] = d
+		}
+	}
+}
+
+// includes reports whether it covers all that o covers.
+func (c coverage) includes(o Context) bool {
+	for _, d := range o {
+		if e, ok := c[d.Writer]; !ok || d.after(e) {
+			return false
+		}
+	}
+	return true
+}
+
 // With is c and the dot d.
 func (c Context) With(d Dot) Context { return c.Join(Context{d}) }
 

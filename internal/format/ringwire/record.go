@@ -112,11 +112,8 @@ func (r *Record) Knows(o *Record) bool {
 	return true
 }
 
-func joinContexts(group []Version) (c Context) {
-	for i := range group {
-		c = c.Join(group[i].Context)
-	}
-	return c
+func joinContexts(group []Version) Context {
+	return joinAll(len(group), func(i int) Context { return group[i].Context })
 }
 
 // settle drops, in place, what is covered and not needed.
@@ -128,19 +125,19 @@ func (r *Record) settle() *Record {
 			return
 		}
 		all := joinContexts(group)
-		var have Context
+		have := make(coverage)
 		for i := range group {
 			if !all.Covers(group[i].Dot) {
-				have = have.Join(group[i].Context)
+				have.add(group[i].Context)
 			}
 		}
 		for i := range group {
 			v := group[i]
 			if all.Covers(v.Dot) {
-				if have.Includes(v.Context) {
+				if have.includes(v.Context) {
 					continue
 				}
-				have = have.Join(v.Context)
+				have.add(v.Context)
 				if !v.Gone && !v.Tombstone {
 					v.Gone, v.Value, v.Left = true, nil, Retention
 				}
@@ -190,14 +187,11 @@ func (r *Record) Next() (next time.Duration) {
 }
 
 // Context is all that the record has seen: present writes and overwritten ones. As text it is what users hold as the record's version.
-func (r *Record) Context() (c Context) {
+func (r *Record) Context() Context {
 	if r == nil {
 		return nil
 	}
-	for i := range r.Versions {
-		c = c.Join(r.Versions[i].Context).With(r.Versions[i].Dot)
-	}
-	return c
+	return joinAll(len(r.Versions), func(i int) Context { return r.Versions[i].Context.With(r.Versions[i].Dot) })
 }
 
 // Live are the versions that a reader sees: values that were neither overwritten nor deleted and whose time is not over.
