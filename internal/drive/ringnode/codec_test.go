@@ -104,6 +104,12 @@ func TestRingCodec(t *testing.T) {
 	if _, err := dir.ring(names.appendRing(nil, &ring.Message{Kind: ring.Notify, From: refs[5].ID}), 2); !errors.Is(err, errForeign) {
 		t.Errorf("a message from another host's position: %v", err)
 	}
+	// Position 0 is left out; nobody here stands there. Its first successor would take the sender for its predecessor, and not find words for that.
+	for _, kind := range []ring.Kind{ring.Notify, ring.Found} {
+		if _, err := dir.ring(names.appendRing(nil, &ring.Message{Kind: kind}), 2); !errors.Is(err, errForeign) {
+			t.Errorf("%v from nowhere: %v", kind, err)
+		}
+	}
 }
 
 // "Positions are computed, never believed": who has no certificate of this ring is in nobody's lists, and what speaks of it is refused

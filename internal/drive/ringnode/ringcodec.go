@@ -96,6 +96,9 @@ func usesRef(k ring.Kind) bool {
 	return k == ring.NotMine || k == ring.Hint || k == ring.Merge
 }
 
+// isAboutFrom reports whether a kind of message makes known where its sender stands: only one at position 0 leaves From out.
+func isAboutFrom(k ring.Kind) bool { return k == ring.Notify || k == ring.Found }
+
 func ringFields(m *ring.Message) (fields int) {
 	var zero ring.ID
 	for _, f := range []struct {
@@ -152,7 +155,7 @@ func (d *directory) ring(b []byte, from ringwire.Host) (*ring.Message, error) {
 	if err := r.Done(); err != nil {
 		return nil, err
 	}
-	if has(hasFrom) && d.refused == nil {
+	if (has(hasFrom) || isAboutFrom(m.Kind)) && d.refused == nil {
 		e := d.hosts.get(from)
 		if _, own := e.index(m.From); !own {
 			return nil, errForeign
