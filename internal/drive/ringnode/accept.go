@@ -108,7 +108,7 @@ func (n *Node) greetClient(ctx context.Context, conn *quic.Conn, g *guest) error
 	defer n.guests.remove(conn)
 	defer conn.CloseWithError(codeDone, "")
 	budget := newBucket(n.cfg.HostRate)
-	stop := context.AfterFunc(ctx, func() { conn.CloseWithError(codeDone, "") })
+	stop := context.AfterFunc(ctx, func() { n.parting(conn) })
 	defer stop()
 	for {
 		s, err := conn.AcceptStream(conn.Context())
@@ -126,6 +126,22 @@ func (n *Node) greetClient(ctx context.Context, conn *quic.Conn, g *guest) error
 			}
 		})
 	}
+}
+
+// partingTime is for how long a client may take to hear the last answers of a node that stops.
+const partingTime = 250 * time.Millisecond
+
+// parting ends a client's connection when the node stops: after the answers to what was asked, that it has left among them. What was written
+// last is on its way then, and would be lost with the connection.
+func (n *Node) parting(conn *quic.Conn) {
+	<-n.api.ended
+	timer := time.NewTimer(partingTime)
+	defer timer.Stop()
+	select {
+	case <-conn.Context().Done():
+	case <-timer.C:
+	}
+	conn.CloseWithError(codeDone, "")
 }
 
 // papers are this host's own.

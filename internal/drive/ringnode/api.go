@@ -53,10 +53,11 @@ type api struct {
 	handler http.Handler
 	tcp     net.Listener // nil: none
 	streams *streamListener
+	ended   chan struct{} // closed when run ends: all requests were answered, or had their time
 }
 
 func newAPI(n *Node, handler http.Handler) (*api, error) {
-	a := &api{n: n, handler: handler, streams: &streamListener{conns: make(chan net.Conn), done: make(chan struct{})}}
+	a := &api{n: n, handler: handler, streams: &streamListener{conns: make(chan net.Conn), done: make(chan struct{})}, ended: make(chan struct{})}
 	if n.cfg.API == "" || handler == nil {
 		return a, nil
 	}
@@ -90,6 +91,7 @@ func (a *api) offer(c *streamConn) {
 
 // run serves until ctx ends, and then lets the requests in work end.
 func (a *api) run(ctx context.Context) error {
+	defer close(a.ended)
 	if a.handler == nil {
 		<-ctx.Done()
 		a.close()

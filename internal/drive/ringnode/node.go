@@ -241,6 +241,7 @@ func (n *Node) serve(ctx context.Context, cancel context.CancelCauseFunc) error 
 	n.mu.Lock()
 	n.stopped = true
 	n.mu.Unlock()
+	n.endOperations() // of who did not hear that the node stops: nothing else ends them any more
 	if serr := n.store.stamp(n.now(), n.hosts.takeChanged()); serr != nil {
 		n.log.Warn("cannot note the time of the end", "err", serr)
 	}
