@@ -280,6 +280,7 @@ func (n *Node) build() error {
 	if n.data, err = replica.New(dc); err != nil {
 		return err
 	}
+	n.data.Tick(0) // Away was measured then; to read gigabytes, and to ask sponsors, takes time in which the host is away as well
 	return nil
 }
 

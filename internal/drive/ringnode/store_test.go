@@ -250,3 +250,37 @@ func TestMergesFit(t *testing.T) {
 		}
 	}
 }
+
+// TestSlowStartIsAbsence: the time that a start takes counts as absence. A host that was sure of its arcs when it stopped may say so only for as long as
+// nobody can have taken its place.
+func TestSlowStartIsAbsence(t *testing.T) {
+	l := start(t, Config{Replicas: 1})
+	l.stop(t)
+	for took, fresh := range map[time.Duration]bool{0: true, time.Minute: false} {
+		n, err := New(l.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.start = n.start.Add(-took)
+		n.store.wall = n.start
+		if err := errors.Join(n.admit(t.Context()), n.build()); err != nil {
+			t.Fatal(err)
+		}
+		n.data.Tick(n.now())
+		n.data.Receive(n.now(), 1, &ringwire.Data{Kind: ringwire.DataTree, Op: 1})
+		for {
+			a, ok := n.data.Next()
+			if !ok {
+				t.Fatal("no answer")
+			}
+			if a.Kind != replica.Send {
+				continue
+			}
+			if a.Message.Fresh != fresh || !a.Message.Lapsed {
+				t.Errorf("after a start of %v: fresh %t, was once sure %t", took, a.Message.Fresh, a.Message.Lapsed)
+			}
+			break
+		}
+		n.Close()
+	}
+}
