@@ -2,6 +2,7 @@ package ring
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -194,6 +195,24 @@ func TestThreeNeighboursFail(t *testing.T) {
 	}
 	if a := explain(t, l); len(a.Nodes) != len(course)-3 {
 		t.Errorf("%d nodes are left", len(a.Nodes))
+	}
+}
+
+// All of those killed fail at one moment, with messages between them under way.
+func TestMessagesOfTheDead(t *testing.T) {
+	l := lesson(t, 6, course...)
+	l.Successors, l.Shortcuts = 3, true
+	l.Join = []Position{at(t, l.Space, 2)}
+	l.Kill = []Position{at(t, l.Space, 48), at(t, l.Space, 60)}
+	a := explain(t, l)
+	if !a.Settled || len(a.Nodes) != len(course)-1 {
+		t.Errorf("settled %t, %d nodes are left", a.Settled, len(a.Nodes))
+	}
+	died := false
+	for _, s := range a.Steps {
+		if died = died || s.Dies; died && !s.Dies && slices.Contains(l.Kill, s.Node) {
+			t.Errorf("%v: %s, which has failed, %s", s.At, l.Space.Format(s.Node), s.Event)
+		}
 	}
 }
 

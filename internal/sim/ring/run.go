@@ -417,9 +417,10 @@ func (r *run) right(q question, to core.Ref) bool {
 	if r.died[to.Host] < q.began {
 		return false
 	}
+	far := to.ID.Sub(q.key)
 	for i, at := 0, owner(r.refs, q.key); i < len(r.refs); i++ {
 		x := r.refs[(at+i)%len(r.refs)]
-		if x == to {
+		if x == to || far.Compare(x.ID.Sub(q.key)) < 0 { // before x: a newcomer that has a place here, and not all of its places yet
 			return true
 		}
 		if r.net.alive(x.Host) && r.born[x.Host] < r.net.now-newcomer.Microseconds() {

@@ -196,6 +196,13 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+// A newcomer with several places answers for those that it has, while it looks for the others: that is no wrong answer.
+func TestVnodesUnderChurn(t *testing.T) {
+	if res := simulate(t, Config{Nodes: 60, Vnodes: 8, Churn: 2 * time.Minute, Lookups: 4000, Seed: 1}); res.Came < 60 {
+		t.Errorf("%d nodes came: the test does not test", res.Came)
+	}
+}
+
 // An owner is right when it was alive as the lookup began, and nobody who has been a member for a while lies between the key and it.
 func TestRight(t *testing.T) {
 	second := time.Second.Microseconds()
@@ -227,6 +234,17 @@ func TestRight(t *testing.T) {
 			if c.died[i] != dead {
 				r.net.fail(core.Host(i))
 			}
+		}
+		// And one that has one of its places, at 18: it counts among the members when it has all.
+		comer, err := r.net.add(core.Config{}, []core.ID{at(t, Space{}, 18)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.born, r.died = append(r.born, never), append(r.died, never)
+		if to := (core.Ref{ID: r.net.positions[comer][0], Host: comer}); !r.right(question{key: at(t, Space{}, 15), began: 98 * second}, to) {
+			t.Errorf("%s: a newcomer nearer to the key is not right", c.name)
+		} else if r.right(question{key: at(t, Space{}, 5), began: 98 * second}, to) {
+			t.Errorf("%s: a newcomer beyond another member is right", c.name)
 		}
 		if got := r.right(question{key: at(t, Space{}, 15), began: 98 * second}, r.refs[c.owner]); got != c.want {
 			t.Errorf("%s: right is %t", c.name, got)

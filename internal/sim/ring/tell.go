@@ -93,6 +93,10 @@ func (t *recorder) lost(from, to core.Host, _ *core.Message, cause int) {
 	m := &t.all[cause-1]
 	m.Lost = true
 	m.Event += ", which does not answer"
+	if !t.stage.net.alive(from) { // both failed at the same moment
+		m.tell = false
+		return
+	}
 	// A node that has given another one up still probes it now and then, lest it was only cut off. That is no part of a lesson.
 	k, id := t.stage.known(from), t.stage.nodes[to].At
 	m.tell = k.Predecessor != nil && *k.Predecessor == id || slices.Contains(k.Successors, id) || slices.Contains(k.Shortcuts, id)
