@@ -30,8 +30,8 @@ func newRingCheck(inv *invocation) *cobra.Command {
 	flags.define(cmd)
 	setRingHelp(cmd, `
 Go from successor to successor until the walk closes: every node must be the successor of its predecessor, in order and once; and the
-holders of each part of the ring must hold the same, as often as the ring replicates. Each problem is a line on stderr; code 3 if there is one.
-While machines come and go, problems that pass are normal.`,
+holders of each part of the ring must hold the same, as often as the ring replicates, and answer for it: who has just come or come back does not
+before it is synchronised. Each problem is a line on stderr; code 3 if there is one. While machines come and go, problems that pass are normal.`,
 		map[int]string{exitIncomplete: "a problem was found", exitNotFound: not, exitConflict: not})
 	return cmd
 }

@@ -125,7 +125,11 @@ func (inv *invocation) tellWrite(put *ring.Put, done string) error {
 	if inv.global.json {
 		return inv.events.document(put)
 	}
-	inv.say(done + " " + units.Plural(put.Acks, "host"))
+	where := units.Plural(put.Acks, "host")
+	if put.Holders > 0 {
+		where = fmt.Sprintf("%d of %s", put.Acks, units.Plural(put.Holders, "holder"))
+	}
+	inv.say(done + " " + where)
 	if _, err := fmt.Fprintln(inv.Out, put.Version); err != nil {
 		return failOutput("writing the result to", err)
 	}

@@ -32,8 +32,8 @@ func newRingStatus(inv *invocation) *cobra.Command {
 	}
 	flags.define(cmd)
 	setRingHelp(cmd, `
-Show one node's view: state is ok, merging (two rings are becoming one) or degraded, with the reasons. eddy ring check looks at the whole
-ring.`, map[int]string{exitNotFound: not, exitConflict: not})
+Show one node's view: state is ok, merging (two rings are becoming one) or degraded, with the reasons. Tombstones are keys that were deleted or
+have ended, and are remembered for a while lest they come back. eddy ring check looks at the whole ring.`, map[int]string{exitNotFound: not, exitConflict: not})
 	return cmd
 }
 
@@ -65,6 +65,7 @@ func (inv *invocation) printStatusOf(s *ring.Status) error {
 	row("node", "%s at %s", s.ID, s.Addr)
 	row("members", "%d", s.Members)
 	row("keys", "%d, %s, %d under-replicated", s.Keys, units.FormatSize(s.Bytes), s.UnderReplicated)
+	row("tombstones", "%d", s.Tombstones)
 	if s.Predecessor != nil {
 		row("predecessor", "%s at %s", s.Predecessor.ID, s.Predecessor.Addr)
 	} else {

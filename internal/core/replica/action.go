@@ -76,6 +76,6 @@ type Result struct {
 	Status  Status
 	Record  *ringwire.Record // Get, and Conflict: what is there; Live are its values. Puts: what was written
 	Version ringwire.Context // the version: of a Get what it saw, of a write what it made
-	Holders []ringwire.Ref   // that answered the read, or have synced the write; the first is the owner if it did
+	Holders []ringwire.Ref   // that answered the read; of a write, of the R that answer for the key those that have synced it, at least W; the first is the owner if it did
 	Members int              // of a set, live ones
 }

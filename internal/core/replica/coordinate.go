@@ -377,7 +377,7 @@ func (r *Replica) stepWriting(o *op) {
 			r.decide(o)
 			return
 		}
-		r.finish(o, Result{Status: OK, Record: o.target, Version: ringwire.Merge(o.merged, o.target).Context(), Holders: o.storedOn()})
+		r.finish(o, Result{Status: OK, Record: o.target, Version: ringwire.Merge(o.merged, o.target).Context(), Holders: acked(group)})
 		return
 	}
 	for i := range group {
@@ -385,15 +385,6 @@ func (r *Replica) stepWriting(o *op) {
 			r.ask(o, p, &ringwire.Data{Kind: ringwire.DataWrite, Record: o.target, Filter: o.phase == writing})
 		}
 	}
-}
-
-func (o *op) storedOn() (refs []ringwire.Ref) {
-	for _, p := range o.places {
-		if p.stored {
-			refs = append(refs, p.ref)
-		}
-	}
-	return refs
 }
 
 // acknowledged takes the answer to a write.
@@ -424,6 +415,16 @@ func (r *Replica) acknowledged(o *op, p *place, m *ringwire.Data) {
 	}
 	o.merged = merged
 	r.repair(o)
+}
+
+// acked is who of a group counts for a write. Copies at hosts that are not sure are on disk too, but nothing may rely on them.
+func acked(group []place) (refs []ringwire.Ref) {
+	for i := range group {
+		if p := &group[i]; p.acked {
+			refs = append(refs, p.ref)
+		}
+	}
+	return refs
 }
 
 // wake is called at an operation's times: hedging, retries, the deadline.

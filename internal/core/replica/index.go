@@ -19,6 +19,7 @@ type entry struct {
 	seq    uint64        // of its last change, in this process' order of changes
 	next   time.Duration // when its time to live next changes it; 0 = never
 	due    time.Duration // when the heap of expiries looks at it; 0 = not
+	dead   bool          // it has no live version: only that the key was deleted, or has ended, is remembered
 	keep   uint32        // bit i: the i-th host of the last hand-over's holders has it
 }
 
@@ -41,6 +42,7 @@ type index struct {
 // branch is a node of the tree: 16 kids, or a sorted list.
 type branch struct {
 	sum   ringwire.Sum
+	dead  uint32 // entries below that are
 	kids  *[16]branch
 	items []*entry
 }
@@ -87,6 +89,7 @@ func (x *index) put(e *entry) {
 	b := &x.root
 	for depth := 0; ; depth++ {
 		addSum(&b.sum, e.digest)
+		b.bury(e, 1)
 		if b.kids == nil {
 			at, _ := slices.BinarySearchFunc(b.items, e, compareEntries)
 			b.items = slices.Insert(b.items, at, e)
@@ -99,11 +102,19 @@ func (x *index) put(e *entry) {
 	}
 }
 
+// bury counts e by n, if it is dead.
+func (b *branch) bury(e *entry, n int) {
+	if e.dead {
+		b.dead += uint32(n)
+	}
+}
+
 func (b *branch) split(depth int) {
 	b.kids = new([16]branch)
 	for _, e := range b.items {
 		kid := &b.kids[digit(e.pos, depth)]
 		addSum(&kid.sum, e.digest)
+		kid.bury(e, 1)
 		kid.items = append(kid.items, e)
 	}
 	b.items = nil
@@ -119,6 +130,7 @@ func (x *index) remove(key string) {
 	b := &x.root
 	for depth := 0; ; depth++ {
 		subSum(&b.sum, e.digest)
+		b.bury(e, -1)
 		if b.kids == nil {
 			at, _ := slices.BinarySearchFunc(b.items, e, compareEntries)
 			b.items = slices.Delete(b.items, at, at+1)
@@ -203,6 +215,31 @@ func (b *branch) addTo(out *ringwire.Sum, at ringwire.Prefix, s spans) {
 			b.kids[i].addTo(out, below, s)
 		}
 	}
+}
+
+// dead counts the entries in s that are.
+func (x *index) dead(s spans) int { return x.root.deadIn(ringwire.Prefix{}, s) }
+
+func (b *branch) deadIn(at ringwire.Prefix, s spans) (n int) {
+	switch {
+	case b.dead == 0:
+		return 0
+	case s.covers(spans{cut(at)}):
+		return int(b.dead)
+	case b.kids == nil:
+		for _, e := range b.items {
+			if e.dead && s.has(e.pos) {
+				n++
+			}
+		}
+		return n
+	}
+	for i := range b.kids {
+		if below := child(at, i); touches(s, cut(below)) {
+			n += b.kids[i].deadIn(below, s)
+		}
+	}
+	return n
 }
 
 // touches reports whether s and c have a position in common.

@@ -95,7 +95,7 @@ func (r *Replica) note(key string, rec *ringwire.Record) {
 		return
 	}
 	r.seq++
-	e := &entry{pos: r.position(key), key: key, digest: rec.Digest(), size: int64(rec.Size()), seq: r.seq}
+	e := &entry{pos: r.position(key), key: key, digest: rec.Digest(), size: int64(rec.Size()), seq: r.seq, dead: !rec.HasLive()}
 	if old := r.index.byKey[key]; old != nil {
 		e.due = old.due
 		if old.digest == e.digest {
@@ -244,7 +244,8 @@ func without(hosts []ringwire.Ref, h ringwire.Host) (out []ringwire.Ref) {
 // Stats returns the counters and the state of things.
 func (r *Replica) Stats() Stats {
 	s := r.stats
-	s.Keys, s.Bytes = len(r.index.byKey), r.index.bytes
+	s.Tombstones, s.Bytes = int(r.index.root.dead), r.index.bytes
+	s.Keys = len(r.index.byKey) - s.Tombstones
 	s.Operations = len(r.ops)
 	r.countArcs(&s)
 	return s

@@ -32,7 +32,7 @@ func (n *Node) Check(ctx context.Context) (*ringapi.Check, error) {
 		out.Members = append(out.Members, n.node(ringwire.Ref{ID: p.self, Host: p.host}))
 	}
 	n.compareData(ctx, w, out)
-	out.OK = len(out.Problems) == 0 && out.Differing == 0 && out.UnderReplicated == 0
+	out.OK = len(out.Problems) == 0
 	return out, nil
 }
 
@@ -173,87 +173,139 @@ func sortedHosts[V any](m map[ringwire.Host]V) []ringwire.Host {
 	return out
 }
 
-// arcHolders is one arc and who should hold it.
+// arcHolders is one arc, and what the hosts say who should hold it.
 type arcHolders struct {
 	arc     ringwire.Arc
-	holders []ringwire.Host
-	sums    []ringwire.Sum // of the holders; compared when all are there
-	have    []bool
+	hosts   []ringwire.Host // the R holders, then those who would stand in for them
+	holders int             // how many of hosts are holders
+	said    []holding       // by hosts
+	have    []bool          // who has said something
 }
 
-// arcs are the arcs between neighbouring positions, each with its first R hosts.
+// arcs are the arcs between neighbouring positions, each with its first R hosts and as many after them.
 func (w *walk) arcs(replicas int) []arcHolders {
 	count := len(w.positions)
 	out := make([]arcHolders, count)
 	for i := range w.positions {
 		a := &out[i]
 		a.arc = ringwire.Arc{Lo: w.positions[(i+count-1)%count].self, Hi: w.positions[i].self}
-		for k := 0; k < count && len(a.holders) < replicas; k++ {
-			if h := w.positions[(i+k)%count].host; !slices.Contains(a.holders, h) {
-				a.holders = append(a.holders, h)
+		for k := 0; k < count && len(a.hosts) < 2*replicas; k++ {
+			if h := w.positions[(i+k)%count].host; !slices.Contains(a.hosts, h) {
+				a.hosts = append(a.hosts, h)
 			}
 		}
-		a.sums, a.have = make([]ringwire.Sum, len(a.holders)), make([]bool, len(a.holders))
+		a.holders = min(replicas, len(a.hosts))
+		a.said, a.have = make([]holding, len(a.hosts)), make([]bool, len(a.hosts))
 	}
 	return out
 }
 
-// compareData compares what the holders of each arc hold.
-func (n *Node) compareData(ctx context.Context, w *walk, out *ringapi.Check) {
-	id := n.trust.identity()
-	arcs := w.arcs(id.parameters.Replicas)
-	all := make([]int, len(arcs))
-	for i := range all {
-		all[i] = i
-	}
-	differing := n.differing(ctx, arcs, all)
-	for try := 0; len(differing) > 0 && try < 3 && sleep(ctx, 500*time.Millisecond); try++ { // a write may have been on its way
-		differing = n.differing(ctx, arcs, differing)
-	}
-	out.Differing = len(differing)
-	for i := range arcs {
-		most, least := arcs[i].counts()
-		out.Keys += most
-		if len(arcs[i].holders) < id.parameters.Replicas {
-			out.UnderReplicated += most
-		} else {
-			out.UnderReplicated += most - least
-		}
-	}
-	if hosts := len(w.views); hosts < id.parameters.Replicas { // with no key yet, too: the first will have too few copies
-		out.Problems = append(out.Problems, fmt.Sprintf("%d of %d hosts: too few for %[2]d copies of each key", hosts, id.parameters.Replicas))
-	}
-	for _, key := range systemKeys { // they are no user's
-		if members, err := n.readSet(ctx, key); err == nil && len(members) > 0 {
-			out.Keys--
-			if len(w.views) < id.parameters.Replicas {
-				out.UnderReplicated--
-			}
-		}
-	}
-}
-
-// counts are the most and the fewest records that a holder of the arc has.
-func (a *arcHolders) counts() (most, least int) {
+// records are the most users' records that a holder of the arc has, and the fewest.
+func (a *arcHolders) records() (most holding, least int) {
 	least = 1<<31 - 1
-	for i, s := range a.sums {
-		if a.have[i] {
-			most, least = max(most, int(s.Count)), min(least, int(s.Count))
-		} else {
-			least = 0
+	for i, h := range a.said[:a.holders] {
+		if !a.have[i] {
+			h = holding{}
 		}
+		if h.keys+h.tombstones > most.keys+most.tombstones {
+			most = h
+		}
+		least = min(least, h.keys+h.tombstones)
 	}
-	return most, min(most, least)
+	return most, least
 }
 
-// differing asks the holders of some arcs for digests, and returns the arcs whose holders differ, or did not answer.
-func (n *Node) differing(ctx context.Context, arcs []arcHolders, which []int) (out []int) {
-	type place struct{ arc, holder int }
+// alike reports whether all holders have said the same.
+func (a *arcHolders) alike() bool {
+	for i := range a.said[:a.holders] {
+		if !a.have[i] || a.said[i].sum != a.said[0].sum {
+			return false
+		}
+	}
+	return true
+}
+
+// sure counts the first hosts that answer for the arc.
+func (a *arcHolders) sure(hosts int) (count int) {
+	for i := range a.said[:hosts] {
+		if a.have[i] && a.said[i].sure {
+			count++
+		}
+	}
+	return count
+}
+
+// compareData compares what the holders of each arc hold, and whether they answer for it.
+func (n *Node) compareData(ctx context.Context, w *walk, out *ringapi.Check) {
+	p := n.trust.identity().parameters
+	arcs := w.arcs(p.Replicas)
+	unsettled := make([]*arcHolders, len(arcs))
+	for i := range arcs {
+		unsettled[i] = &arcs[i]
+	}
+	for try := 0; ; try++ { // a write may have been on its way
+		n.askHolders(ctx, unsettled)
+		unsettled = slices.DeleteFunc(unsettled, func(a *arcHolders) bool { return a.alike() && a.sure(a.holders) == a.holders })
+		if len(unsettled) == 0 || try == 3 || !sleep(ctx, 500*time.Millisecond) {
+			break
+		}
+	}
+	out.Arcs = len(arcs)
+	need := max(p.Read, p.Write)
+	for i := range arcs {
+		a := &arcs[i]
+		most, least := a.records()
+		out.Keys, out.Tombstones = out.Keys+most.keys, out.Tombstones+most.tombstones
+		if all := most.keys + most.tombstones; a.holders < p.Replicas {
+			out.UnderReplicated += all
+		} else {
+			out.UnderReplicated += all - least
+		}
+		if !a.alike() {
+			out.Differing++
+		}
+		if a.sure(a.holders) < a.holders {
+			out.Unsure++
+		}
+		if a.sure(len(a.hosts)) < need {
+			out.Refused++
+		}
+	}
+	out.Problems = append(out.Problems, dataProblems(out, p)...)
+}
+
+// dataProblems puts what is wrong with the data into words.
+func dataProblems(c *ringapi.Check, p ringwire.Parameters) (problems []string) {
+	say := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	if c.Refused > 0 && c.Hosts >= max(p.Read, p.Write) {
+		say("%d of %d arcs are answered for by fewer hosts than a read or write needs: keys there are refused until their holders are back", c.Refused, c.Arcs)
+	}
+	if c.Unsure > 0 {
+		say("%d of %d arcs have holders that are not synchronised yet", c.Unsure, c.Arcs)
+	}
+	switch {
+	case c.Hosts < p.Replicas: // with no key yet, too: the first will have too few copies
+		say("%d of %d hosts: too few for %[2]d copies of each key", c.Hosts, p.Replicas)
+	case c.UnderReplicated > 0:
+		say("%d keys, deleted ones too, have fewer than %d copies", c.UnderReplicated, p.Replicas)
+	}
+	if c.Differing > 0 {
+		say("the holders of %d of %d arcs do not hold the same", c.Differing, c.Arcs)
+	}
+	return problems
+}
+
+// askHolders asks the hosts of some arcs what they hold there.
+func (n *Node) askHolders(ctx context.Context, arcs []*arcHolders) {
+	type place struct {
+		arc  *arcHolders
+		host int
+	}
 	byHost := make(map[ringwire.Host][]place)
-	for _, i := range which {
-		for k, h := range arcs[i].holders {
-			arcs[i].have[k] = false
-			byHost[h] = append(byHost[h], place{i, k})
+	for _, a := range arcs {
+		for k, h := range a.hosts {
+			a.have[k] = false
+			byHost[h] = append(byHost[h], place{a, k})
 		}
 	}
 	var mu sync.Mutex
@@ -261,37 +313,27 @@ func (n *Node) differing(ctx context.Context, arcs []arcHolders, which []int) (o
 		for part := range slices.Chunk(byHost[h], maxSums) {
 			list := make([]ringwire.Arc, len(part))
 			for i, p := range part {
-				list[i] = arcs[p.arc].arc
+				list[i] = p.arc.arc
 			}
-			sums := n.sumsOf(ctx, h, list)
+			said := n.holdingsOf(ctx, h, list)
 			mu.Lock()
-			for i, s := range sums {
+			for i, s := range said {
 				p := part[i]
-				arcs[p.arc].sums[p.holder], arcs[p.arc].have[p.holder] = s, true
+				p.arc.said[p.host], p.arc.have[p.host] = s, true
 			}
 			mu.Unlock()
 		}
 	})
-	for _, i := range which {
-		a := &arcs[i]
-		for k := range a.sums {
-			if !a.have[k] || a.sums[k] != a.sums[0] {
-				out = append(out, i)
-				break
-			}
-		}
-	}
-	return out
 }
 
-// sumsOf asks a host for digests; nil if it does not answer as it should.
-func (n *Node) sumsOf(ctx context.Context, h ringwire.Host, arcs []ringwire.Arc) []ringwire.Sum {
+// holdingsOf asks a host what it holds; nil if it does not answer as it should.
+func (n *Node) holdingsOf(ctx context.Context, h ringwire.Host, arcs []ringwire.Arc) []holding {
 	if h == self {
-		return n.ownSums(arcs)
+		return n.ownHoldings(arcs)
 	}
 	r, err := n.ask(ctx, h, controlSums, func(_ *namer, b []byte) []byte { return appendArcs(b, arcs) })
-	if err != nil || len(r.sums) != len(arcs) {
+	if err != nil || len(r.holdings) != len(arcs) {
 		return nil
 	}
-	return r.sums
+	return r.holdings
 }

@@ -177,11 +177,11 @@ func FuzzRingMessage(f *testing.F) {
 func FuzzControl(f *testing.F) {
 	a, b, refs := twoTables(f)
 	names := namer{hosts: a}
-	f.Add(names.appendView(nil, &memberView{keys: 3, positions: []positionView{{self: refs[0].ID, in: true, hasPred: true, pred: refs[1], successors: refs[2:]}}}))
+	f.Add(names.appendView(nil, &memberView{positions: []positionView{{self: refs[0].ID, in: true, hasPred: true, pred: refs[1], successors: refs[2:]}}}))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		dir := directory{hosts: b, numbers: []ringwire.Host{0, 1, 2, noHost}}
 		dir.view(ringwire.NewReader(payload))
 		readArcs(ringwire.NewReader(payload))
-		readSums(ringwire.NewReader(payload))
+		readHoldings(ringwire.NewReader(payload))
 	})
 }

@@ -43,9 +43,9 @@ type question struct {
 
 // reply is an answer, decoded with the hosts' numbers of its stream.
 type reply struct {
-	view *memberView
-	sums []ringwire.Sum
-	done bool
+	view     *memberView
+	holdings []holding
+	done     bool
 
 	system *systemCache
 }
@@ -55,11 +55,9 @@ type systemCache struct {
 	members [len(systemKeys)][][]byte
 }
 
-// memberView is what a member says of itself and its neighbours.
+// memberView is what a member says of its neighbours.
 type memberView struct {
-	keys            int
-	underReplicated int
-	positions       []positionView
+	positions []positionView
 }
 
 // positionView is one position and whom it believes to be beside it.
@@ -136,8 +134,8 @@ func (n *Node) control(l *link, dir *directory, payload []byte) error {
 		if err := r.Done(); err != nil {
 			return err
 		}
-		sums := n.ownSums(arcs)
-		n.answer(l, id, controlSums, func(_ *namer, b []byte) []byte { return appendSums(b, sums) })
+		holdings := n.ownHoldings(arcs)
+		n.answer(l, id, controlSums, func(_ *namer, b []byte) []byte { return appendHoldings(b, holdings) })
 	case controlSystem:
 		if err := r.Done(); err != nil {
 			return err
@@ -169,7 +167,7 @@ func (n *Node) answered(l *link, dir *directory, r *ringwire.Reader, id uint64) 
 	case controlView:
 		out.view = dir.view(r)
 	case controlSums:
-		out.sums = readSums(r)
+		out.holdings = readHoldings(r)
 	case controlSystem:
 		out.system = readSystem(r)
 	default:
@@ -197,8 +195,7 @@ func (n *Node) ownView() *memberView {
 	if n.broken != nil || n.stopped {
 		return &memberView{}
 	}
-	stats := n.data.Stats()
-	out := &memberView{keys: stats.Keys, underReplicated: stats.UnderReplicated}
+	out := &memberView{}
 	for _, p := range n.ring.View().Positions {
 		out.positions = append(out.positions, positionView{self: p.Self.ID, in: p.In, hasPred: p.HasPredecessor, pred: p.Predecessor,
 			successors: append([]ringwire.Ref(nil), p.Successors...)})
@@ -206,23 +203,39 @@ func (n *Node) ownView() *memberView {
 	return out
 }
 
-// ownSums are the digests of what this host holds in arcs.
-func (n *Node) ownSums(arcs []ringwire.Arc) []ringwire.Sum {
+// holding is what a host holds in an arc.
+type holding struct {
+	sum              ringwire.Sum // of all records, the ring's own too
+	keys, tombstones int          // of users
+	sure             bool         // it answers for all of the arc
+}
+
+// ownHoldings is what this host holds in arcs.
+func (n *Node) ownHoldings(arcs []ringwire.Arc) []holding {
+	out := make([]holding, len(arcs))
+	system := n.systemRecords()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	out := make([]ringwire.Sum, len(arcs))
 	if n.broken != nil || n.stopped {
 		return out
 	}
 	for i, a := range arcs {
-		out[i] = n.data.Sum(a)
+		h := n.data.Holding(a)
+		out[i] = holding{h.Sum, int(h.Sum.Count) - h.Tombstones, h.Tombstones, h.Sure}
+		for _, r := range system {
+			switch {
+			case !ringwire.Within(a.Lo, r.position, a.Hi):
+			case r.alive:
+				out[i].keys--
+			default:
+				out[i].tombstones--
+			}
+		}
 	}
 	return out
 }
 
 func (n *namer) appendView(b []byte, v *memberView) []byte {
-	b = binary.AppendUvarint(b, uint64(v.keys))
-	b = binary.AppendUvarint(b, uint64(v.underReplicated))
 	b = binary.AppendUvarint(b, uint64(len(v.positions)))
 	for i := range v.positions {
 		p := &v.positions[i]
@@ -237,7 +250,7 @@ func (n *namer) appendView(b []byte, v *memberView) []byte {
 }
 
 func (d *directory) view(r *ringwire.Reader) *memberView {
-	v := &memberView{keys: int(r.Uvarint() & 0x7fffffff), underReplicated: int(r.Uvarint() & 0x7fffffff)}
+	v := &memberView{}
 	count := r.Count(len(ringwire.ID{}) + 3)
 	if count > ringwire.MaxPositions {
 		r.Fail()
@@ -303,29 +316,35 @@ func readArcs(r *ringwire.Reader) []ringwire.Arc {
 	return out
 }
 
-func appendSums(b []byte, sums []ringwire.Sum) []byte {
-	b = binary.AppendUvarint(b, uint64(len(sums)))
-	for _, s := range sums {
-		b = binary.AppendUvarint(b, uint64(s.Count))
-		for _, w := range s.Total {
+func appendHoldings(b []byte, holdings []holding) []byte {
+	b = binary.AppendUvarint(b, uint64(len(holdings)))
+	for _, h := range holdings {
+		b = binary.AppendUvarint(b, uint64(h.sum.Count))
+		for _, w := range h.sum.Total {
 			b = binary.BigEndian.AppendUint64(b, w)
 		}
+		b = binary.AppendUvarint(b, uint64(max(h.keys, 0)))
+		b = binary.AppendUvarint(b, uint64(max(h.tombstones, 0)))
+		b = ringwire.AppendBool(b, h.sure)
 	}
 	return b
 }
 
-func readSums(r *ringwire.Reader) []ringwire.Sum {
-	count := r.Count(1 + 32)
+func readHoldings(r *ringwire.Reader) []holding {
+	count := r.Count(1 + 32 + 2 + 1)
 	if count > maxSums {
 		r.Fail()
 		return nil
 	}
-	out := make([]ringwire.Sum, count)
+	out := make([]holding, count)
 	for i := range out {
-		out[i].Count = uint32(r.Uvarint())
-		for w := range out[i].Total {
-			out[i].Total[w] = r.Uint64()
+		h := &out[i]
+		h.sum.Count = uint32(r.Uvarint())
+		for w := range h.sum.Total {
+			h.sum.Total[w] = r.Uint64()
 		}
+		h.keys, h.tombstones = int(r.Uvarint()&0x7fffffff), int(r.Uvarint()&0x7fffffff)
+		h.sure = r.Bool()
 	}
 	return out
 }

@@ -42,7 +42,8 @@ func oneIf(b bool) float64 {
 // metrics are read when asked for: nothing is counted twice.
 var metrics = []metric{
 	gauge("members", "Hosts in the ring, as far as this one knows.", func(x *numbers) float64 { return float64(x.view.Members) }),
-	gauge("keys", "Records held, the ring's own and those of deleted keys included.", func(x *numbers) float64 { return float64(x.stats.Keys) }),
+	gauge("keys", "Records held of keys that have a value, the ring's own included.", func(x *numbers) float64 { return float64(x.stats.Keys) }),
+	gauge("tombstones", "Records held of deleted and ended keys.", func(x *numbers) float64 { return float64(x.stats.Tombstones) }),
 	gauge("bytes", "Bytes of the records held.", func(x *numbers) float64 { return float64(x.stats.Bytes) }),
 	gauge("under_replicated", "Keys of own arcs with fewer known holders than there should be.", func(x *numbers) float64 { return float64(x.stats.UnderReplicated) }),
 	gauge("misplaced", "Records held for others until they have them.", func(x *numbers) float64 { return float64(x.stats.Misplaced) }),

@@ -369,7 +369,7 @@ func (n *Node) Put(ctx context.Context, key string, value []byte, o ringapi.PutO
 
 // wrote turns a write into its document.
 func (n *Node) wrote(key string, r replica.Result) *ringapi.Put {
-	out := &ringapi.Put{Key: key, Version: r.Version.String(), Acks: len(r.Holders), Replicas: []string{}}
+	out := &ringapi.Put{Key: key, Version: r.Version.String(), Acks: len(r.Holders), Replicas: []string{}, Holders: n.trust.identity().parameters.Replicas}
 	for _, ref := range r.Holders {
 		out.Replicas = append(out.Replicas, n.hosts.addr(ref.Host).String())
 	}

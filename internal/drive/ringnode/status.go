@@ -34,8 +34,15 @@ func (n *Node) Status(context.Context) (*ringapi.Status, error) {
 		return nil, errNotReady
 	}
 	s := n.snapshot()
-	out := &ringapi.Status{ID: n.ID(), Addr: n.Addr().String(), Successors: []ringapi.Node{}, Fingers: []ringapi.Node{}, Keys: s.stats.Keys - n.systemRecords(),
+	out := &ringapi.Status{ID: n.ID(), Addr: n.Addr().String(), Successors: []ringapi.Node{}, Fingers: []ringapi.Node{}, Keys: s.stats.Keys, Tombstones: s.stats.Tombstones,
 		Bytes: s.stats.Bytes, UnderReplicated: s.stats.UnderReplicated, Members: s.view.Members, Counters: n.counts(&s)}
+	for _, r := range n.systemRecords() {
+		if r.alive {
+			out.Keys--
+		} else {
+			out.Tombstones--
+		}
+	}
 	seen := make(map[ringwire.Ref]bool)
 	for i := range s.view.Positions {
 		p := &s.view.Positions[i]
@@ -99,12 +106,18 @@ func (n *Node) health(s *snapshot) (state string, reasons []string) {
 	return state, reasons
 }
 
-// systemRecords is how many of the ring's own records this host holds: they are not the users' keys.
-func (n *Node) systemRecords() (count int) {
+// systemRecord is one of the ring's own records as this host holds it.
+type systemRecord struct {
+	position ringwire.ID
+	alive    bool // it has members
+}
+
+// systemRecords are those of the ring's own records that this host holds: they are not the users' keys.
+func (n *Node) systemRecords() (out []systemRecord) {
 	for _, key := range systemKeys {
 		if r, err := n.store.Load(n.now(), key); err == nil && r != nil {
-			count++
+			out = append(out, systemRecord{n.space.Hash(ringwire.KeyTag, []byte(key)), r.HasLive()})
 		}
 	}
-	return count
+	return out
 }

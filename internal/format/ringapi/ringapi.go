@@ -61,8 +61,9 @@ type Hop struct {
 type Put struct {
 	Key      string   `json:"key"`
 	Version  string   `json:"version"`
-	Acks     int      `json:"acks"`     // distinct hosts that have it on disk
+	Acks     int      `json:"acks"`     // of the Holders, those that have said by now that they have it on disk: at least W
 	Replicas []string `json:"replicas"` // their addresses
+	Holders  int      `json:"holders"`  // R: hosts that will have it; 0 from who does not tell
 }
 
 // Node names a member.
@@ -85,9 +86,10 @@ type Status struct {
 	Predecessor     *Node             `json:"predecessor"`
 	Successors      []Node            `json:"successors"`
 	Fingers         []Node            `json:"fingers"`
-	Keys            int               `json:"keys"`
+	Keys            int               `json:"keys"`       // that have a value
+	Tombstones      int               `json:"tombstones"` // deleted and ended keys, remembered for a while lest they come back
 	Bytes           int64             `json:"bytes"`
-	UnderReplicated int               `json:"under_replicated"` // keys of own arcs with fewer than R known holders
+	UnderReplicated int               `json:"under_replicated"` // records of own arcs, tombstones too, with fewer than R known holders
 	Members         int               `json:"members"`          // hosts, as far as known
 	State           string            `json:"state"`
 	Reasons         []string          `json:"reasons"` // why it is not ok
@@ -99,10 +101,14 @@ type Check struct {
 	OK              bool     `json:"ok"`
 	Members         []Node   `json:"members"` // positions in ring order
 	Hosts           int      `json:"hosts"`
-	Keys            int      `json:"keys"`
-	UnderReplicated int      `json:"under_replicated"`
-	Differing       int      `json:"differing"` // arcs whose holders do not hold the same
-	Problems        []string `json:"problems"`
+	Keys            int      `json:"keys"`             // that have a value
+	Tombstones      int      `json:"tombstones"`       // deleted and ended keys that are remembered
+	UnderReplicated int      `json:"under_replicated"` // records, tombstones too, that fewer than R hosts hold
+	Arcs            int      `json:"arcs"`             // parts of the ring with the same holders
+	Differing       int      `json:"differing"`        // of these, those whose holders do not hold the same
+	Unsure          int      `json:"unsure"`           // those that not all holders answer for yet: who has not synchronised says so
+	Refused         int      `json:"refused"`          // those that fewer hosts answer for than a read or a write needs
+	Problems        []string `json:"problems"`         // all of the above in words; empty if and only if OK
 }
 
 // Token admits hosts (or, with client true, programs that only use the data).

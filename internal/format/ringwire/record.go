@@ -212,6 +212,24 @@ func (r *Record) Live() (live []Version) {
 	return live
 }
 
+// HasLive reports whether Live has any, at less cost.
+func (r *Record) HasLive() (has bool) {
+	if r == nil {
+		return false
+	}
+	r.groups(func(group []Version) {
+		if has {
+			return
+		}
+		all := joinContexts(group)
+		for i := range group {
+			v := &group[i]
+			has = has || !v.Gone && !v.Tombstone && !all.Covers(v.Dot)
+		}
+	})
+	return has
+}
+
 // Only is the part of the record that belongs to one member of a set, and to the register; nil when nothing does.
 func (r *Record) Only(member Digest) *Record {
 	if r == nil {

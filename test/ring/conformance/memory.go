@@ -199,7 +199,7 @@ func (m *Memory) next() string {
 const memoryVersion = "v%d.x+/="
 
 func (m *Memory) written(key, version string) *ringapi.Put {
-	return &ringapi.Put{Key: key, Version: version, Acks: 1, Replicas: []string{memoryNode.Addr}}
+	return &ringapi.Put{Key: key, Version: version, Acks: 1, Replicas: []string{memoryNode.Addr}, Holders: 1}
 }
 
 // SetSiblings makes a key have concurrent values, which no operation of one client can.

@@ -51,7 +51,7 @@ func (s *suite) put(t *testing.T, key string, value []byte, options ringapi.PutO
 	if err != nil {
 		t.Fatalf("put %q: %v", key, err)
 	}
-	if put.Key != key || put.Version == "" || put.Acks < 1 || len(put.Replicas) == 0 {
+	if put.Key != key || put.Version == "" || put.Acks < 1 || put.Acks > put.Holders || len(put.Replicas) != put.Acks {
 		t.Fatalf("put %q: %+v", key, put)
 	}
 	return put
