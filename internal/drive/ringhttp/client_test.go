@@ -1,6 +1,7 @@
 package ringhttp_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -265,4 +266,33 @@ func TestClientRefuses(t *testing.T) {
 			t.Errorf("token %q: %v", id, err)
 		}
 	}
+}
+
+// A writer that announces a value and does not send it holds a slot for a while, not for ever (trust.md, "1 byte/30 s").
+func TestSlowWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		dial := onPipes(t, newHandler(t, &conformance.Memory{}, ringhttp.Config{MaxRequests: 1}))
+		conn, err := dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		io.WriteString(conn, "PUT /v1/keys/k HTTP/1.1\r\nHost: ring\r\nAuthorization: Bearer member\r\nContent-Length: 10\r\n\r\nx")
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if document := documentOf(t, resp); resp.StatusCode != http.StatusBadRequest || time.Since(start) != 30*time.Second {
+			t.Errorf("%s after %v: %+v", resp.Status, time.Since(start), document)
+		}
+		client, err := ringhttp.NewClient(ringhttp.ClientConfig{Dial: dial, Token: "member"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		if _, err := client.Put(t.Context(), "k", []byte("v"), ringapi.PutOptions{}); err != nil {
+			t.Errorf("the next one: %v", err)
+		}
+	})
 }

@@ -50,6 +50,7 @@ const (
 	defaultTokenTTL  = 10 * 365 * 24 * time.Hour
 	maxQuery         = 8 << 10 // bytes of a query string: a version with many writers, and little else
 	writeTimeout     = time.Minute
+	readTimeout      = writeTimeout / 2 // for a value to arrive; what is left is for the answer
 )
 
 // validate fills the defaults in.

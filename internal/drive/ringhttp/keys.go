@@ -249,6 +249,9 @@ func readValue(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		w.Header().Set("Connection", "close") // or the server would read what comes, in the hope of another request behind it
 		return nil, tooLarge
 	}
+	// Nor must a writer that sends nothing more hold its slot for ever.
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(readTimeout))
 	// The length is a promise only: what is allocated at first follows it, what is read is bounded in any case.
 	value := make([]byte, 0, max(r.ContentLength, 512))
 	body := http.MaxBytesReader(w, r.Body, ringapi.MaxValue)
@@ -261,6 +264,7 @@ func readValue(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		var over *http.MaxBytesError
 		switch {
 		case err == io.EOF:
+			_ = control.SetReadDeadline(time.Time{}) // the connection may be silent now for as long as it likes
 			return value, nil
 		case errors.As(err, &over):
 			return nil, tooLarge
