@@ -177,33 +177,37 @@ func TestTCPServerThatReadsOnce(t *testing.T) {
 }
 
 func TestTCPFailures(t *testing.T) {
+	const silence = 2 * time.Second // more than a busy machine takes to connect and to write
 	silent := func(conn *net.TCPConn) {
 		io.Copy(io.Discard, conn)
 		conn.SetReadDeadline(time.Time{})
 		conn.Read(make([]byte, 1))
 	}
 	t.Run("nothing comes", func(t *testing.T) {
+		t.Parallel()
 		stop := make(chan struct{})
 		client := peer(t, func(*net.TCPConn) { <-stop })
-		client.Timeout = 50 * time.Millisecond
+		client.Timeout = silence
 		if _, err := say(t.Context(), client, "x"); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Error(err)
 		}
 		close(stop)
 	})
 	t.Run("nothing is taken", func(t *testing.T) {
+		t.Parallel()
 		stop := make(chan struct{})
 		client := peer(t, func(*net.TCPConn) { <-stop })
-		client.Timeout = 50 * time.Millisecond
+		client.Timeout = silence
 		if _, err := say(t.Context(), client, strings.Repeat("x", 64<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Error(err)
 		}
 		close(stop)
 	})
 	t.Run("the answer does not end", func(t *testing.T) {
+		t.Parallel()
 		stop := make(chan struct{})
 		client := peer(t, func(conn *net.TCPConn) { io.WriteString(conn, "half"); <-stop })
-		client.Timeout = 50 * time.Millisecond
+		client.Timeout = silence
 		if got, err := say(t.Context(), client, "x"); got != "half" || !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Error(got, err)
 		}
@@ -283,8 +287,9 @@ func TestTCPFailures(t *testing.T) {
 
 // Somebody who types slowly is waited for, however short the timeout: it is for the server.
 func TestTCPSlowTyping(t *testing.T) {
+	t.Parallel()
 	addr, _ := startTCP(t, &TCPServer{}, "127.0.0.1:0")
-	client := TCPClient{Server: addr.String(), Timeout: 200 * time.Millisecond}
+	client := TCPClient{Server: addr.String(), Timeout: time.Second}
 	session, err := client.Dial(t.Context())
 	if err != nil {
 		t.Fatal(err)
