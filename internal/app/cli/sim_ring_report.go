@@ -116,8 +116,11 @@ func (d *simRingDoc) text() string {
 		line("churn", "mean session %s: %d nodes failed, %d came", units.FormatDuration(seconds(d.Churn)), d.Went, d.Came)
 	}
 	if d.Hops.Mean != nil {
-		line("hops", "%.2f on average (theory %.2f, %+.1f %%), median %d, 99 %% within %d", *d.Hops.Mean, d.Hops.Expected,
-			100*(*d.Hops.Mean/d.Hops.Expected-1), *d.Hops.P50, *d.Hops.P99)
+		theory := fmt.Sprintf("theory %.2f", d.Hops.Expected)
+		if d.Hops.Expected > 0 { // a node alone asks nobody
+			theory += fmt.Sprintf(", %+.1f %%", 100*(*d.Hops.Mean/d.Hops.Expected-1))
+		}
+		line("hops", "%.2f on average (%s), median %d, 99 %% within %d", *d.Hops.Mean, theory, *d.Hops.P50, *d.Hops.P99)
 		line("latency", "%.0f ms on average, median %.0f ms, 99 %% within %.0f ms", 1000*d.Latency.Mean, 1000*d.Latency.P50, 1000*d.Latency.P99)
 	}
 	line("lookups", "%d, %d failed (%d found a wrong owner), %d for keys that lost every replica; %s", d.Lookups, d.Failed, d.Wrong, d.Lost, units.Plural(int(d.Timeouts), "time-out"))

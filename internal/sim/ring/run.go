@@ -548,7 +548,7 @@ func (r *run) keys() Keys {
 		}
 		refs[i].Host = number[x.Host]
 	}
-	return spreadKeys(refs, len(number), min(r.cfg.KeysPerNode*len(number), maxKeys), r.rng)
+	return spreadKeys(refs, len(number), min(min(r.cfg.KeysPerNode, maxKeys)*len(number), maxKeys), r.rng)
 }
 
 // summarize makes the distribution of a histogram.
