@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/core/replica"
@@ -125,17 +126,35 @@ func (n *Node) Evict(ctx context.Context, node string) error {
 	if !n.isReady() {
 		return errNotReady
 	}
-	for h := range ringwire.Host(n.hosts.len()) {
-		e := n.hosts.get(h)
-		if !n.named(h, &e, node) {
-			continue
-		}
-		if h == self {
-			return &ringapi.Error{Code: ringapi.Invalid, Message: "a node cannot evict itself", Hint: "ask another node, or use leave"}
-		}
-		return n.tell(ctx, evictedKey, e.certificate.Public[:], time.Now().Add(evictedTime))
+	hosts := n.called(node)
+	if len(hosts) == 0 {
+		return &ringapi.Error{Code: ringapi.NotFound, Message: fmt.Sprintf("no node %s is known here", node), Hint: "use an ID or address that eddy ring check shows"}
 	}
-	return &ringapi.Error{Code: ringapi.NotFound, Message: fmt.Sprintf("no node %s is known here", node), Hint: "use an ID or address that eddy ring check shows"}
+	if slices.Contains(hosts, self) {
+		return &ringapi.Error{Code: ringapi.Invalid, Message: "a node cannot evict itself", Hint: "ask another node, or use leave"}
+	}
+	for _, h := range hosts {
+		public := n.hosts.get(h).certificate.Public
+		if err := n.tell(ctx, evictedKey, public[:], time.Now().Add(evictedTime)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// called are the hosts that people call so. An address may have been that of several, one after the other: those count that are there.
+func (n *Node) called(text string) (hosts []ringwire.Host) {
+	living := append(n.living(), self)
+	for h := range ringwire.Host(n.hosts.len()) {
+		if e := n.hosts.get(h); n.named(h, &e, text) {
+			hosts = append(hosts, h)
+		}
+	}
+	there := slices.DeleteFunc(slices.Clone(hosts), func(h ringwire.Host) bool { return !slices.Contains(living, h) })
+	if len(there) > 0 {
+		return there
+	}
+	return hosts
 }
 
 // named reports whether text is an ID or the address of a host.

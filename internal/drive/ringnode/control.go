@@ -121,8 +121,9 @@ func (n *Node) control(l *link, dir *directory, payload []byte) error {
 		if err := r.Done(); err != nil {
 			return err
 		}
-		n.takeSecrets(l, s)
-		n.answer(l, id, controlRotate, func(_ *namer, b []byte) []byte { return b })
+		if n.takeSecrets(l, s) { // who asks would count a host in that will not be let in any more
+			n.answer(l, id, controlRotate, func(_ *namer, b []byte) []byte { return b })
+		}
 	case controlView:
 		if err := r.Done(); err != nil {
 			return err

@@ -118,19 +118,21 @@ func (n *Node) rotate(ctx context.Context) (missed []ringwire.Host, err error) {
 	return missed, n.adopt(next)
 }
 
-// takeSecrets takes over secrets that a member hands on.
-func (n *Node) takeSecrets(l *link, s *ringwire.Secrets) {
+// takeSecrets takes over secrets that a member hands on, and reports whether this host has them now.
+func (n *Node) takeSecrets(l *link, s *ringwire.Secrets) bool {
 	if n.outcast(l.host) {
-		return
+		return false
 	}
 	id := n.trust.identity()
 	// The present CA must be among the former ones of the new secrets: they continue this ring's.
 	if s.Serial <= id.secrets.Serial || !slices.Contains(s.Former, [32]byte(n.trust.caPublic())) {
-		return
+		return s.Serial == id.secrets.Serial && s.Seed == id.secrets.Seed
 	}
 	if err := n.adopt(s); err != nil {
 		n.log.Error("cannot take over the ring's new secrets", "err", err)
+		return false
 	}
+	return true
 }
 
 // adopt changes to new secrets: on disk first, then in the table of hosts, whose papers all members sign anew alike.

@@ -64,6 +64,45 @@ func TestEvict(t *testing.T) {
 	<-back.ended
 }
 
+// An address that was another host's before stands for who is there now.
+func TestEvictByAddress(t *testing.T) {
+	nodes := grow(t, 3, Config{Vnodes: 2, Absence: time.Second})
+	whole(t, nodes[0], 3)
+	addr := nodes[2].Listen().String()
+	nodes[2].stop(t)
+	whole(t, nodes[0], 2)
+	next := start(t, Config{Vnodes: 2, Absence: time.Second, Listen: addr, Token: nodes[0].Token(), Join: []string{nodes[0].Listen().String()}})
+	whole(t, nodes[0], 3)
+	if err := nodes[0].Evict(t.Context(), addr); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-next.done:
+		if code(err) != ringapi.Denied {
+			t.Errorf("the evicted node ended with %v", err)
+		}
+	case <-time.After(time.Minute): // a bound for what is broken, not a measure
+		t.Fatal("the node at the address goes on")
+	}
+}
+
+// A member that cannot keep the new secrets does not have them: whoever changes them is told so, and tells its user.
+func TestRotateIsMissed(t *testing.T) {
+	nodes := grow(t, 3, Config{Vnodes: 2})
+	whole(t, nodes[0], 3)
+	fails := nodes[1].trust
+	fails.mu.Lock()
+	fails.dir = filepath.Join(fails.dir, "none")
+	fails.mu.Unlock()
+	missed, err := nodes[0].rotate(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want, _, _ := nodes[0].hosts.find(nodes[1].papers().certificate.Public); len(missed) != 1 || missed[0] != want {
+		t.Errorf("missed: %v, want [%d]", missed, want)
+	}
+}
+
 // "rotate after a theft" (issue 4, Admission): who had the old secrets has nothing; a member that was away comes back by a new token, to
 // its old place and with its data.
 func TestRotate(t *testing.T) {
