@@ -9,6 +9,10 @@ import (
 // ErrTooLarge is what Persisted is told when the merge would not fit into a record (ringwire.Record.Fits): the store has what it had before.
 var ErrTooLarge = errors.New("replica: the record would be too large")
 
+// ErrNoRoom is what Persisted is told when the disk has no room: nothing of the transaction was written, the store has what it had before, and a
+// later one may succeed. Any other error means that nobody knows what is on the disk.
+var ErrNoRoom = errors.New("replica: no room on the disk")
+
 // Kind says what the driver has to do for an Action.
 type Kind uint8
 
@@ -60,9 +64,10 @@ const (
 	Broken          // this host's disk failed, or a member forged this host's writes
 	Gone            // this host leaves the ring
 	Behind          // of a Get: holders answered before the deadline, but none that has seen what it Covers
+	Full            // too few holders have room for it; a write may have taken place all the same
 )
 
-var statuses = [...]string{"ok", "not found", "conflict", "too few", "too large", "busy", "broken", "gone", "behind"}
+var statuses = [...]string{"ok", "not found", "conflict", "too few", "too large", "busy", "broken", "gone", "behind", "full"}
 
 func (s Status) String() string {
 	if int(s) < len(statuses) {

@@ -58,6 +58,7 @@ type place struct {
 	read   bool          // has answered the read
 	unsure bool          // said that it has not synchronised: the next host steps in
 	bad    bool          // forged, or refuses for good
+	full   bool          // refuses for want of room
 	acked  bool          // is sure, and has target on disk
 	stored bool          // has target on disk
 	digest ringwire.Digest
@@ -380,11 +381,33 @@ func (r *Replica) stepWriting(o *op) {
 		r.finish(o, Result{Status: OK, Record: o.target, Version: ringwire.Merge(o.merged, o.target).Context(), Holders: acked(group)})
 		return
 	}
+	if o.phase == writing && r.noneHasRoom(group, len(o.places), need) {
+		r.finish(o, Result{Status: Full})
+		return
+	}
 	for i := range group {
 		if p := &group[i]; !p.stored && !p.bad && p.ask == 0 {
 			r.ask(o, p, &ringwire.Data{Kind: ringwire.DataWrite, Record: o.target, Filter: o.phase == writing})
 		}
 	}
+}
+
+// noneHasRoom reports whether a write cannot succeed since hosts of a whole group refuse it for want of room: there is no use in waiting for that.
+func (r *Replica) noneHasRoom(group []place, places, need int) bool {
+	able, full, members := 0, 0, 0
+	for i := range group {
+		p := &group[i]
+		switch {
+		case p.full:
+			full++
+		case !p.bad:
+			able++
+		}
+		if !p.unsure {
+			members++
+		}
+	}
+	return full > 0 && able < need && (members >= r.cfg.Replicas || len(group) == places)
 }
 
 // acknowledged takes the answer to a write.
@@ -396,7 +419,7 @@ func (r *Replica) acknowledged(o *op, p *place, m *ringwire.Data) {
 		p.ask = r.nextToken()
 		return
 	default:
-		p.bad = true
+		p.bad, p.full = true, m.Status == ringwire.StatusFull
 		return
 	}
 	p.unsure = !m.Sure

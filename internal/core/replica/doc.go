@@ -17,10 +17,10 @@
 //     the *authenticated* sender, decoded by ringwire. Messages are shared: don't change them.
 //  4. Persist: in one transaction with other waiting ones, for each merge the record into what the store has of its key (ringwire.Merge, what is there
 //     aged to now), sync it to disk, and only then call Persisted. Forget likewise: delete the key if nothing is left of its record or its digest is still Digest. A merge that does
-//     not fit (ringwire.Record.Fits) is not written: Persisted with ErrTooLarge. After another error call Persisted with it: the replica then refuses all until the process
-//     is started again.
-//  5. PersistArcs: store Arcs in a transaction, no answer. Start with them in Config.Arcs, and with Config.Away, the time for which the host did
-//     not run (by a stamp that a running host writes every few seconds). Away >= ringwire.MaxAway: drop all records and arcs first.
+//     not fit (ringwire.Record.Fits) is not written: Persisted with ErrTooLarge. When the disk had no room and nothing was written: with ErrNoRoom;
+//     that change is refused, and all goes on. After another error call Persisted with it: nobody knows what is on disk then, and the replica refuses all until the process is started again.
+//  5. PersistArcs: store Arcs in a transaction, no answer. If that finds no room, the next transaction, whatever it is for, has to store them too.
+//     Start with them in Config.Arcs, and with Config.Away, the time for which the host did not run (by a stamp that a running host writes every few seconds). Away >= ringwire.MaxAway: drop all records and arcs first.
 //  6. Store answers at once from what is synced. Records come aged to now. New reads all of it.
 //  7. Locate: look the key up in the ring and call Located with the owner and the hosts after it, distinct, at least 2R if there are as many; or with nil.
 //  8. Call ViewChanged after each change of core/ring's view. To leave, wait (within bounds) until AtRest; then have core/ring leave, and

@@ -44,7 +44,7 @@ func (r *Replica) hint(d disk, rec *ringwire.Record) {
 // forget drops a record from the store if it still is what it was.
 func (r *Replica) forget(key string, d ringwire.Digest) {
 	token := r.nextToken()
-	r.disk[token] = disk{key: key, drop: true}
+	r.disk[token] = disk{key: key, drop: true, wrote: d}
 	r.writing[key]++
 	r.emit(Action{Kind: Forget, Token: token, Key: key, Digest: d})
 }

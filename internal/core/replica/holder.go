@@ -96,6 +96,8 @@ func (r *Replica) Persisted(now time.Duration, token uint64, err error) {
 	case !ok:
 	case errors.Is(err, ErrTooLarge):
 		r.overfull(d)
+	case errors.Is(err, ErrNoRoom):
+		r.noRoom(d)
 	case err != nil:
 		r.fail()
 		if d.ask != 0 {
@@ -127,6 +129,23 @@ func (r *Replica) overfull(d disk) {
 	}
 	if d.ask != 0 {
 		r.send(d.from, &ringwire.Data{Kind: ringwire.DataWritten, Op: d.ask, Status: ringwire.StatusFull})
+	}
+}
+
+// noRoom ends a change that found no room on the disk. A write is refused; a synchronisation has failed, since this host must not answer for what
+// it could not take; what was to be dropped is dropped later.
+func (r *Replica) noRoom(d disk) {
+	r.stats.NoRoom++
+	if d.s != nil {
+		d.s.failed = true
+		r.sessionStored(d.s, d.key, nil)
+	}
+	if d.ask != 0 {
+		r.send(d.from, &ringwire.Data{Kind: ringwire.DataWritten, Op: d.ask, Status: ringwire.StatusFull})
+	}
+	if d.drop && r.index.byKey[d.key] == nil { // else the hand-over that dropped it finds it again
+		r.kept[d.key] = d.wrote
+		r.expiry.add(r.now+r.cfg.Absence, d.key)
 	}
 }
 

@@ -25,14 +25,15 @@ type Replica struct {
 	token  uint64 // of the latest question, Persist or Locate
 
 	arcs    arcs
-	ops     map[uint64]*op    // clients' operations
-	queues  map[string][]*op  // writes waiting for the one before on the same key
-	asked   map[uint64]asked  // questions to hosts
-	disk    map[uint64]disk   // Persist and Forget actions under way
-	writing map[string]int    // how many of disk a key has
-	locates map[uint64]locate // lookups under way
-	order   deadlines[*op]    // of ops, retries and watches
-	expiry  deadlines[string] // of records
+	ops     map[uint64]*op             // clients' operations
+	queues  map[string][]*op           // writes waiting for the one before on the same key
+	asked   map[uint64]asked           // questions to hosts
+	disk    map[uint64]disk            // Persist and Forget actions under way
+	writing map[string]int             // how many of disk a key has
+	kept    map[string]ringwire.Digest // records without a place in the index that could not be dropped for want of room
+	locates map[uint64]locate          // lookups under way
+	order   deadlines[*op]             // of ops, retries and watches
+	expiry  deadlines[string]          // of records
 	sync    syncs
 	budget  map[ringwire.Host]*rate.Bucket
 	// verified are signatures that were checked already, by the hash of all that was checked.
@@ -69,7 +70,7 @@ func New(cfg Config) (*Replica, error) {
 		return nil, err
 	}
 	r := &Replica{cfg: cfg, rng: cfg.Rand, index: newIndex(), ops: map[uint64]*op{}, queues: map[string][]*op{},
-		asked: map[uint64]asked{}, disk: map[uint64]disk{}, writing: map[string]int{}, verified: map[ringwire.Digest]bool{}, locates: map[uint64]locate{}, budget: map[ringwire.Host]*rate.Bucket{}}
+		asked: map[uint64]asked{}, disk: map[uint64]disk{}, writing: map[string]int{}, kept: map[string]ringwire.Digest{}, verified: map[ringwire.Digest]bool{}, locates: map[uint64]locate{}, budget: map[ringwire.Host]*rate.Bucket{}}
 	err := cfg.Store.Each(0, func(rec *ringwire.Record) bool {
 		r.note(rec.Key, rec)
 		return true

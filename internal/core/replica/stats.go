@@ -8,6 +8,7 @@ type Stats struct {
 	Stale               uint64 // versions received that were known or overwritten: repetitions, late copies, replays
 	Malformed           uint64 // messages that make no sense
 	OverBudget          uint64 // writes refused for a budget
+	NoRoom              uint64 // changes that the disk had no room for
 	Repairs             uint64 // reads that found holders differing and wrote the merge back
 	Hints               uint64 // records sent on because this host is not their holder
 	Syncs, Synced       uint64 // sessions completed; records that they moved

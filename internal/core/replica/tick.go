@@ -43,6 +43,12 @@ func (r *Replica) expire(e *entry) {
 // age lets the time of a record's versions run out: here in the index, on disk when it is next written or, if nothing is left, at once.
 func (r *Replica) age(key string) {
 	e := r.index.byKey[key]
+	if digest, ok := r.kept[key]; ok {
+		delete(r.kept, key)
+		if e == nil { // else it was written again
+			r.forget(key, digest)
+		}
+	}
 	if e == nil || e.due > r.now {
 		return
 	}

@@ -3,12 +3,16 @@ package ringnode
 import (
 	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/eddy-p2p/eddy/internal/core/replica"
+	"github.com/eddy-p2p/eddy/internal/drive/boltfile"
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
 )
 
@@ -27,6 +31,8 @@ type change struct {
 type committer struct {
 	s    *store
 	wake chan struct{}
+
+	noRoom atomic.Int64 // when a transaction found no room last, in nanoseconds since 1970
 
 	mu      sync.Mutex
 	waiting []change
@@ -81,6 +87,9 @@ func (c *committer) commitAll(committed func([]change, error)) {
 			n++
 		}
 		err := c.s.commit(all[:n])
+		if errors.Is(err, replica.ErrNoRoom) {
+			c.noRoom.Store(time.Now().UnixNano())
+		}
 		committed(all[:n], err)
 		all = all[n:]
 	}
@@ -88,7 +97,7 @@ func (c *committer) commitAll(committed func([]change, error)) {
 
 // commit applies changes in one transaction, which is on disk when it returns nil.
 func (s *store) commit(changes []change) error {
-	return s.db.Update(func(tx *bolt.Tx) error {
+	err := s.update(func(tx *bolt.Tx) error {
 		records := tx.Bucket(recordBucket)
 		for i := range changes {
 			if err := s.apply(tx, records, &changes[i]); err != nil {
@@ -97,6 +106,36 @@ func (s *store) commit(changes []change) error {
 		}
 		return nil
 	})
+	if errors.Is(err, boltfile.ErrNoRoom) {
+		return fmt.Errorf("%w: %w", replica.ErrNoRoom, err)
+	}
+	return err
+}
+
+// update is every transaction. After one of which nobody knows what is on disk none is tried any more. One that finds no room leaves all
+// as it was, but the arcs that it should have stored go into the next: on disk must not be for long that this host answers for what it does not.
+func (s *store) update(f func(*bolt.Tx) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed != nil {
+		return s.failed
+	}
+	err := boltfile.Update(s.db, func(tx *bolt.Tx) error {
+		if err := f(tx); err != nil || !s.arcsWait {
+			return err
+		}
+		if err := tx.Bucket(nodeBucket).Delete(firstKey); err != nil {
+			return err
+		}
+		return tx.Bucket(nodeBucket).Put(arcsKey, s.appendArcs(nil))
+	})
+	switch {
+	case err == nil:
+		s.arcsWait = false
+	case errors.Is(err, boltfile.ErrUncertain):
+		s.failed = err
+	}
+	return err
 }
 
 func (s *store) apply(tx *bolt.Tx, records *bolt.Bucket, x *change) error {
@@ -131,18 +170,14 @@ func (s *store) apply(tx *bolt.Tx, records *bolt.Bucket, x *change) error {
 			return records.Delete(key)
 		}
 	case replica.PersistArcs:
-		s.arcs, s.hosts = a.Arcs, a.Hosts
-		if err := tx.Bucket(nodeBucket).Delete(firstKey); err != nil {
-			return err
-		}
-		return tx.Bucket(nodeBucket).Put(arcsKey, s.appendArcs(nil))
+		s.arcs, s.hosts, s.arcsWait = a.Arcs, a.Hosts, true
 	}
 	return nil
 }
 
 // stamp notes that the node runs at now, and what changed of the hosts that it knows.
 func (s *store) stamp(now time.Duration, changed []hostEntry) error {
-	return s.db.Update(func(tx *bolt.Tx) error {
+	return s.update(func(tx *bolt.Tx) error {
 		hosts := tx.Bucket(hostBucket)
 		for i := range changed {
 			e := &changed[i]
@@ -171,7 +206,7 @@ func (s *store) known() (all []papers, err error) {
 
 // forgetHosts drops hosts from those known.
 func (s *store) forgetHosts(public ...[32]byte) error {
-	return s.db.Update(func(tx *bolt.Tx) error {
+	return s.update(func(tx *bolt.Tx) error {
 		for _, k := range public {
 			if err := tx.Bucket(hostBucket).Delete(k[:]); err != nil {
 				return err
@@ -183,13 +218,13 @@ func (s *store) forgetHosts(public ...[32]byte) error {
 
 // queue keeps a member of a system set until the ring has it; unqueue forgets it.
 func (s *store) queue(key string, member []byte, until time.Time) error {
-	return s.db.Update(func(tx *bolt.Tx) error {
+	return s.update(func(tx *bolt.Tx) error {
 		return tx.Bucket(queueBucket).Put(queueKey(key, member), binary.BigEndian.AppendUint64(nil, uint64(until.Unix())))
 	})
 }
 
 func (s *store) unqueue(key string, member []byte) error {
-	return s.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(queueBucket).Delete(queueKey(key, member)) })
+	return s.update(func(tx *bolt.Tx) error { return tx.Bucket(queueBucket).Delete(queueKey(key, member)) })
 }
 
 func queueKey(key string, member []byte) []byte {

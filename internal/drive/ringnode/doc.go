@@ -56,7 +56,7 @@
 //	queues                     256 KiB of ring messages, 8 MiB of data a connection; then messages are dropped and counted
 //	rates                      Config.HostRate a member or client, 8 MiB/s of ring messages: the reader waits, so the sender does
 //	connections of members     256 kept, the idlest close first; of clients 1,024, with 64 streams each
-//	disk                       Config.MaxBytes of records; below 64 MiB free writes are refused and reads go on
+//	disk                       Config.MaxBytes of records; below 64 MiB free, and while a transaction found no room, writes are refused and reads go on
 //
 // Malformed input ends its connection; a message about a host whose papers are not in order is dropped; both are counted. A panic ends
 // what caused it, a connection or (in the machines, whose state is then unknown) the node's part in the ring, never the process.

@@ -177,6 +177,17 @@ func (t *hostTable) takeChanged() []hostEntry {
 	return out
 }
 
+// noteAgain takes back what takeChanged returned, since it could not be saved.
+func (t *hostTable) noteAgain(entries []hostEntry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range entries {
+		if h, ok := t.byKey[entries[i].certificate.Public]; ok {
+			t.changed[h] = true
+		}
+	}
+}
+
 // resign has the ring's new CA sign what the old one signed: all members hold its key, and sign byte for byte the same.
 func (t *hostTable) resign(keep func(public [32]byte) bool) {
 	t.mu.Lock()

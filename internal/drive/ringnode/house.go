@@ -26,7 +26,9 @@ func (n *Node) keepHouse(ctx context.Context) {
 		now := time.Now()
 		if now.Sub(stamped) >= stampEvery {
 			stamped = now
-			if err := n.store.stamp(n.now(), n.hosts.takeChanged()); err != nil {
+			changed := n.hosts.takeChanged()
+			if err := n.store.stamp(n.now(), changed); err != nil {
+				n.hosts.noteAgain(changed)
 				n.log.Warn("cannot note the time", "err", err)
 			}
 			n.renewCertificate(now)
@@ -43,7 +45,8 @@ func (n *Node) keepHouse(ctx context.Context) {
 	}
 }
 
-// watchDisk refuses writes while there is little room: a full disk must not be met by a transaction.
+// watchDisk refuses writes while there is little room, so that a full disk is hardly ever met by a transaction. One that met it, by a quota
+// perhaps that the free space does not show, refuses them for a while too; then they are tried again.
 func (n *Node) watchDisk() {
 	free, err := freeSpace(n.cfg.Data)
 	if err != nil {
@@ -51,7 +54,7 @@ func (n *Node) watchDisk() {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	full := free < minSpace
+	full := free < minSpace || time.Since(time.Unix(0, n.commits.noRoom.Load())) < houseEvery
 	if full != n.full {
 		n.full = full
 		if full {
@@ -59,6 +62,16 @@ func (n *Node) watchDisk() {
 		} else {
 			n.log.Info("the disk has room again: writes are taken")
 		}
+	}
+}
+
+// ranOutOfRoom refuses writes from now on, since a transaction found no room: they would all fail.
+func (n *Node) ranOutOfRoom() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.full {
+		n.full = true
+		n.log.Error("the disk is full: writes are refused, reads go on; make room and it goes on by itself")
 	}
 }
 

@@ -80,6 +80,9 @@ func statusError(key string, r replica.Result) *ringapi.Error {
 			shown(key), ringapi.MaxMembers)}
 	case replica.Busy:
 		return &ringapi.Error{Code: ringapi.Busy, Message: "too much is being written just now, or the holders have no room", Hint: "try again"}
+	case replica.Full:
+		return &ringapi.Error{Code: ringapi.TooFew, Message: fmt.Sprintf("too few of the nodes that hold %q have room for it", shown(key)),
+			Hint: "make room on their disks, or add nodes; eddy ring status says of each whether its disk is full"}
 	case replica.Gone:
 		return &ringapi.Error{Code: ringapi.TooFew, Message: "the node is stopping", Hint: "ask another node"}
 	}
@@ -91,7 +94,7 @@ func statusError(key string, r replica.Result) *ringapi.Error {
 func writeError(key string, r replica.Result, set, deletion bool, c replica.Condition) *ringapi.Error {
 	e := statusError(key, r)
 	switch live := r.Record.Live(); {
-	case r.Status == replica.TooFew:
+	case r.Status == replica.TooFew, r.Status == replica.Full:
 		e.Message += "; the write may have happened all the same"
 	case r.Status != replica.Conflict:
 	case c.Absent && len(live) > 0:
@@ -319,7 +322,7 @@ type putOptions struct {
 func (n *Node) put(ctx context.Context, key string, value []byte, o putOptions) (replica.Result, error) {
 	r, err := n.operate(ctx, func(now time.Duration, op uint64, deadline time.Duration) {
 		if n.full {
-			n.ops[op] <- replica.Result{Status: replica.Busy}
+			n.ops[op] <- replica.Result{Status: replica.Full}
 			delete(n.ops, op)
 			return
 		}

@@ -135,6 +135,9 @@ func (n *Node) committed(changes []change, err error) {
 		n.counters.commitFailures.Add(1)
 		n.log.Error("cannot put records on disk", "records", len(changes), "err", err)
 	}
+	if errors.Is(err, replica.ErrNoRoom) {
+		n.ranOutOfRoom()
+	}
 	n.counters.commits.Add(1)
 	n.counters.committed.Add(uint64(len(changes)))
 	n.step("taking in what is on disk", func(now time.Duration) {

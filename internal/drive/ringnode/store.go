@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -39,11 +40,16 @@ type store struct {
 	log  *slog.Logger
 	wall time.Time // the time that a Duration of zero stands for
 
+	mu     sync.Mutex // held by each transaction that writes
+	failed error      // why none is tried any more
+
 	epoch uint32
 	away  time.Duration // since the store was open last
 	arcs  []replica.SureArc
 	hosts int  // of the last PersistArcs
 	first bool // see firstKey
+
+	arcsWait bool // the next transaction has to store arcs and hosts
 }
 
 // openStore opens the store in dir, making it if there is none, and begins the next epoch. A node must not go on with an empty store in the
@@ -77,7 +83,7 @@ func openStore(dir string, log *slog.Logger, start time.Time) (*store, error) {
 
 // begin makes the buckets, counts the start, and reads what the replica needs to begin.
 func (s *store) begin() error {
-	return s.db.Update(func(tx *bolt.Tx) error {
+	return s.update(func(tx *bolt.Tx) error {
 		for _, name := range [][]byte{recordBucket, hostBucket, nodeBucket, queueBucket, lostBucket} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
@@ -150,7 +156,7 @@ func (s *store) setDamagedAside(tx *bolt.Tx) error {
 // markFirst notes that this host begins a ring, before anybody else can know of it.
 func (s *store) markFirst() error {
 	s.first = true
-	return s.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(nodeBucket).Put(firstKey, []byte{1}) })
+	return s.update(func(tx *bolt.Tx) error { return tx.Bucket(nodeBucket).Put(firstKey, []byte{1}) })
 }
 
 func (s *store) close() error { return s.db.Close() }
