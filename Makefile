@@ -5,31 +5,44 @@ GO       ?= go
 FUZZTIME ?= 20s
 BENCH    ?=
 
-.PHONY: build test arch unit peers interop demo bench fuzz lint clean
+.PHONY: build test arch unit alone raced interop crowd lab peers demo bench fuzz lint clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/eddy ./cmd/eddy
 
-# Everything. The processes of test/ come last and without the race detector in the test itself: what they test is the
-# binary. EDDY_RACE=1 builds that with it.
-test: arch lint unit interop
+# Everything, in parts of which a failing one hides none of the others' under make -k. The processes of test/ come last and without the race detector in
+# the test itself: what they test is the binary. EDDY_RACE=1 builds that with it.
+test: arch lint alone raced crowd lab
 
 # The house's rules first, as files and not as the package, so that they speak even while something doesn't compile.
 arch:
 	$(GO) test arch_test.go arch_rules_test.go arch_order_test.go arch_calm_test.go arch_self_test.go
 
+unit: alone raced
+
 # Nothing runs beside anything else in these, in their tests either (arch_rules_test.go holds them to it): the race detector finds nothing there, and makes
 # simulators and the ring's model checker ten times slower.
 CALM = ./bencode ./metainfo ./internal/format/... ./internal/core/... ./internal/sim/... ./internal/theory/...
 
-# The rest has the race detector. The scripts of internal/app/cli run without it as well, where their commands are as quick as users' (lint has vetted all).
-unit: peers
-	$(GO) test -vet=off -p 2 -timeout 15m ./internal/core/ring ./internal/sim/piece $(CALM) ./internal/sim ./internal/app/cli
-	$(GO) test -vet=off -race -short -timeout 10m ./internal/sim
-	$(GO) test -vet=off -race -p 2 -timeout 15m $$($(GO) list ./... | grep -v /test/ | grep -vxF "$$($(GO) list $(CALM))") ./test/harness
+# Without the race detector, the longest first. The commands' scripts run with it too, but here they are as quick as a user's. Lint has vetted everything.
+alone: peers
+	$(GO) test -vet=off -p 2 -timeout 15m ./test/ring/history ./internal/sim/piece ./internal/core/ring ./internal/sim ./internal/sim/ring $(CALM) ./internal/app/cli
 
-interop: peers
-	$(GO) test -count=1 -p 1 -timeout 15m ./test/interop ./test/chaos ./test/lab ./test/course ./test/ring/...
+# With the race detector: all that is not calm, the longest first.
+raced: peers
+	$(GO) test -vet=off -race -p 2 -timeout 15m ./internal/drive/ringnode ./internal/app/cli ./internal/drive/engine ./internal/sim ./test/harness \
+	  $$($(GO) list ./... | grep -v /test/ | grep -vxF "$$($(GO) list $(CALM))")
+
+# The binary beside others' and in rings of processes, in network namespaces of their own. These mostly wait, so that two packages run at once; the lab
+# measures, and has the machine to itself.
+interop: crowd lab
+
+crowd: peers
+	$(GO) test -vet=off -count=1 -p 2 -timeout 15m ./test/ring/processes ./test/chaos \
+	  $$($(GO) list ./test/... | grep -v -e /harness -e /lab -e /ring/history -e /conformance)
+
+lab: peers
+	$(GO) test -vet=off -count=1 -timeout 15m ./test/lab
 
 # The clients, trackers and torrent makers that the tests talk to.
 peers:

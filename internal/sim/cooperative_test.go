@@ -11,7 +11,7 @@ import (
 // What --policy cooperative is for, and what not: between equal links that are as fast down as up, four slots leave some with
 // fewer than others and nobody can catch up; between unequal ones, serving everybody slices the slow ones too thin.
 func TestCooperativeIsForEqualMachines(t *testing.T) {
-	if testing.Short() {
+	if raceEnabled || testing.Short() {
 		t.Skip("a long simulation, of which nothing runs beside anything else")
 	}
 	ratio := func(p policy.Policy, server int64, classes ...scenario.Class) float64 {

@@ -12,7 +12,7 @@ import (
 // The two simulators have nothing in common but the scenario, the neighbours and the live code's decisions. That they come to the same
 // times is what makes the fast one's word count where the other is too slow to be asked.
 func TestFidelitiesAgree(t *testing.T) {
-	if testing.Short() {
+	if raceEnabled || testing.Short() {
 		t.Skip("a long simulation, of which nothing runs beside anything else")
 	}
 	const mib = 1 << 20

@@ -11,7 +11,7 @@ import (
 // Where the server is no faster than a peer and shows everything at once, what is left to a swarm is to fetch the rarest first: random
 // pieces take longer, and the order of the content, in which all need the same next piece, far longer.
 func TestRarestFirstPays(t *testing.T) {
-	if testing.Short() {
+	if raceEnabled || testing.Short() {
 		t.Skip("a long simulation, of which nothing runs beside anything else")
 	}
 	ratio := func(p policy.Policy) float64 {

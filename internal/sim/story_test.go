@@ -51,7 +51,7 @@ func text(s *Story) string {
 // Mission, section 2: "Alice optimistically unchokes Bob; Alice becomes one of Bob's top four and Bob reciprocates; Bob becomes one of
 // Alice's top four."
 func TestTheStoryOfAliceAndBob(t *testing.T) {
-	if testing.Short() {
+	if raceEnabled || testing.Short() {
 		t.Skip("a long simulation, of which nothing runs beside anything else")
 	}
 	s := told(t, 200*time.Second, func(*scenario.Scenario) {})
@@ -71,7 +71,7 @@ func TestTheStoryOfAliceAndBob(t *testing.T) {
 // With slots for those who have least, Bob needs to give nothing: the tale is another. As a free rider he gives nothing, and stays
 // a stranger.
 func TestOtherManners(t *testing.T) {
-	if testing.Short() {
+	if raceEnabled || testing.Short() {
 		t.Skip("a long simulation, of which nothing runs beside anything else")
 	}
 	for _, row := range []struct {

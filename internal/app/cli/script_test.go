@@ -39,14 +39,17 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
-			if cond != "ipv6" {
-				return false, errors.New("unknown condition")
+			switch cond {
+			case "race":
+				return raceEnabled, nil
+			case "ipv6":
+				l, err := net.Listen("tcp", "[::1]:0")
+				if err != nil {
+					return false, nil
+				}
+				return true, l.Close()
 			}
-			l, err := net.Listen("tcp", "[::1]:0")
-			if err != nil {
-				return false, nil
-			}
-			return true, l.Close()
+			return false, errors.New("unknown condition")
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"random":       random,
