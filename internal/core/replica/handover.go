@@ -109,7 +109,12 @@ func (r *Replica) handOver(pos ringwire.ID, hosts []ringwire.Ref) {
 	if hi := hosts[0].ID; hi.Compare(pos) >= 0 {
 		to = hi
 	}
-	part := spans{{pos, to}}.minus(r.arcs.own)[0]
+	parts := spans{{pos, to}}.minus(r.arcs.own)
+	if len(parts) == 0 { // it has become this host's while the lookup ran
+		r.sync.cursor = to.Add(one)
+		return
+	}
+	part := parts[0]
 	r.sync.cursor = part.to.Add(one)
 	h := &handed{arc: ringwire.Arc{Lo: part.from.Sub(one), Hi: part.to}, spans: spans{part}, seq: r.seq, left: len(hosts), all: true, sure: true}
 	if slices.ContainsFunc(r.sync.handed, func(o *handed) bool { return touches(o.spans, part) }) {
