@@ -13,6 +13,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/eddy-p2p/eddy/internal/drive/netx"
 	"github.com/eddy-p2p/eddy/metainfo"
 	"github.com/eddy-p2p/eddy/ring"
 )
@@ -61,8 +62,8 @@ func (r *RingPeers) Announce(ctx context.Context, a Announcement) ([]netip.AddrP
 	}
 	var peers []netip.AddrPort
 	for _, member := range got.Members {
-		// Anybody in the ring may have written it: what is no address is passed over.
-		if p, perr := netip.ParseAddrPort(string(member)); perr == nil && p != self && p.Port() != 0 && !p.Addr().IsUnspecified() {
+		// Anybody in the ring may have written it: what is no address is passed over, and what no peer elsewhere has.
+		if p, perr := netip.ParseAddrPort(string(member)); perr == nil && p != self && p.Port() != 0 && r.mayBePeer(p.Addr()) {
 			peers = append(peers, p)
 		}
 	}
@@ -70,6 +71,13 @@ func (r *RingPeers) Announce(ctx context.Context, a Announcement) ([]netip.AddrP
 		return nil, 0, err
 	}
 	return peers, ringInterval, nil
+}
+
+// mayBePeer refuses addresses that would have us contact this machine, or a link's services, at the word of others (trust.md, promise 9). This machine's are
+// right where that is how we are reached ourselves.
+func (r *RingPeers) mayBePeer(ip netip.Addr) bool {
+	scope := netx.ScopeOf(ip)
+	return scope > netx.Forbidden && scope >= min(netx.ScopeOf(r.Host), netx.Private)
 }
 
 // HostFor returns the address under which this machine is best reached by the members of a ring: that which leads to the node

@@ -24,7 +24,8 @@ func TestRingPeers(t *testing.T) {
 	key := "peers:ab" + strings.Repeat("00", 19)
 	alice := &eddy.RingPeers{Ring: memory, Host: netip.MustParseAddr("10.0.0.1")}
 	bob := &eddy.RingPeers{Ring: memory, Host: netip.MustParseAddr("::ffff:10.0.0.2")}
-	for _, junk := range []string{"", "hello", "10.0.0.9", "10.0.0.9:0", "0.0.0.0:1", "[::]:1", "10.0.0.9:99999"} {
+	for _, junk := range []string{"", "hello", "10.0.0.9", "10.0.0.9:0", "0.0.0.0:1", "[::]:1", "10.0.0.9:99999",
+		"127.0.0.1:22", "[::1]:22", "[::ffff:127.0.0.1]:22", "169.254.169.254:80", "[fe80::1]:80"} {
 		if _, err := memory.Put(ctx, key, []byte(junk), ring.PutOptions{Set: true}); err != nil {
 			t.Fatal(err)
 		}
@@ -48,6 +49,13 @@ func TestRingPeers(t *testing.T) {
 		if len(peers) == 0 {
 			break
 		}
+	}
+	// On one machine alone, its own addresses are those of peers, but never a link's.
+	local := &eddy.RingPeers{Ring: memory, Host: netip.MustParseAddr("127.0.0.1")}
+	peers, _, err = local.Announce(ctx, eddy.Announcement{InfoHash: hash, Port: 22, Want: 50})
+	if err != nil || !slices.ContainsFunc(peers, func(p netip.AddrPort) bool { return p.Addr() == netip.IPv6Loopback() }) ||
+		slices.ContainsFunc(peers, func(p netip.AddrPort) bool { return p.Addr().IsLinkLocalUnicast() }) {
+		t.Errorf("on one machine: %v, %v", peers, err)
 	}
 	// A set that takes no more members still tells of those that it has.
 	memory.Fail = func(operation string) error {
