@@ -104,12 +104,20 @@ func (s *store) begin() error {
 		if err := s.loadArcs(b.Get(arcsKey)); err != nil {
 			return err
 		}
-		if s.away >= ringwire.MaxAway {
+		if s.away >= ringwire.MaxAway && s.metOthers(tx) {
 			s.log.Warn("this node was away for longer than deletions are remembered: it drops its records and begins empty", "away", s.away.Round(time.Hour))
 			return s.dropRecords(tx)
 		}
 		return s.setDamagedAside(tx)
 	})
+}
+
+// metOthers reports whether another host was ever known. Where none was, nobody can have forgotten what this one remembers, and nobody else has it.
+func (s *store) metOthers(tx *bolt.Tx) bool {
+	c := tx.Bucket(hostBucket).Cursor()
+	c.First()
+	k, _ := c.Next() // the first is this host
+	return k != nil
 }
 
 // dropRecords forgets all records and what they were good for.

@@ -91,21 +91,31 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// "A node absent longer rejoins empty" (issue 4, Records): it could bring back what all others have forgotten.
+// "A node absent longer rejoins empty" (issue 4, Records): it could bring back what all others have forgotten. One that never met another has nothing to
+// fear, and everything to lose.
 func TestLongAbsence(t *testing.T) {
-	dir, day := t.TempDir(), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	s := open(t, dir, day)
-	if err := s.commit([]change{persist(record("a", 1, 1, 0), 0), {action: replica.Action{Kind: replica.PersistArcs, Arcs: []replica.SureArc{{}}, Hosts: 3}}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.stamp(0, nil); err != nil {
-		t.Fatal(err)
-	}
-	s.close()
-	s = open(t, dir, day.Add(ringwire.MaxAway))
-	defer s.close()
-	if r, err := s.Load(0, "a"); r != nil || err != nil || len(s.arcs) != 0 {
-		t.Errorf("after %v: %v, %v, arcs %v", ringwire.MaxAway, r, err, s.arcs)
+	_, self := member(t, nil)
+	_, other := member(t, nil)
+	for _, met := range [][]papers{{self}, {self, other}} {
+		dir, day := t.TempDir(), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		s := open(t, dir, day)
+		arcs := change{action: replica.Action{Kind: replica.PersistArcs, Arcs: []replica.SureArc{{}}, Hosts: 3}}
+		if err := s.commit([]change{persist(record("a", 1, 1, 0), 0), arcs}); err != nil {
+			t.Fatal(err)
+		}
+		var hosts []hostEntry
+		for _, p := range met {
+			hosts = append(hosts, hostEntry{certificate: p.certificate, presence: p.presence})
+		}
+		if err := s.stamp(0, hosts); err != nil {
+			t.Fatal(err)
+		}
+		s.close()
+		s = open(t, dir, day.Add(ringwire.MaxAway))
+		if r, err := s.Load(0, "a"); err != nil || (r == nil) != (len(met) > 1) || (len(s.arcs) == 0) != (len(met) > 1) {
+			t.Errorf("of %d hosts, after %v: %v, %v, arcs %v", len(met), ringwire.MaxAway, r, err, s.arcs)
+		}
+		s.close()
 	}
 }
 
