@@ -52,6 +52,7 @@ type Config struct {
 	Log *slog.Logger // nil = none
 
 	tune func(*ring.Config, *replica.Config) // tests shorten the periods
+	liar *Liar                               // of the test of a rogue member; nil in all that we ship
 }
 
 const (

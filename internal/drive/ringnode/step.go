@@ -67,6 +67,10 @@ const locating = 1 << 63
 func (n *Node) doRing(now time.Duration, a *ring.Action) {
 	switch a.Kind {
 	case ring.Send:
+		if n.cfg.liar != nil {
+			n.lieRing(a.To, &a.Message)
+			break
+		}
 		n.sendRing(a.To, &a.Message)
 	case ring.LookupDone:
 		if a.Result.Token&locating != 0 {
@@ -109,6 +113,10 @@ func (n *Node) located(now time.Duration, r *ring.Result) {
 func (n *Node) doData(now time.Duration, a *replica.Action) {
 	switch a.Kind {
 	case replica.Send:
+		if n.cfg.liar != nil {
+			n.lieData(a.To, a.Message)
+			break
+		}
 		n.sendData(a.To, a.Message)
 	case replica.Persist, replica.Forget, replica.PersistArcs:
 		n.commits.add(change{action: *a, at: now})

@@ -2,7 +2,6 @@ package history_test
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"testing"
 	"time"
 
@@ -88,7 +87,7 @@ func TestRogue(t *testing.T) {
 		for _, err := range history.Check(ops, l.finals()) {
 			t.Errorf("seed %d: %v", seed, err)
 		}
-		for _, err := range rolledBack(ops) {
+		for _, err := range history.RolledBack(ops) {
 			t.Errorf("seed %d: %v", seed, err)
 		}
 		for _, h := range c.hosts {
@@ -102,26 +101,4 @@ func TestRogue(t *testing.T) {
 	if forged < 100 || refused < 100 {
 		t.Errorf("%d forgeries sent, %d refused: the rogue did little", forged, refused)
 	}
-}
-
-// rolledBack finds reads that returned less than an acknowledged write that had ended before they began.
-func rolledBack(ops []history.Op) (bad []error) {
-	for _, w := range ops {
-		if w.Outcome != history.OK || w.Kind == history.Get {
-			continue
-		}
-		own, err := ringwire.ParseContext(w.Version)
-		if err != nil {
-			return []error{err}
-		}
-		for _, g := range ops {
-			if g.Kind != history.Get || g.Key != w.Key || g.Invoke < w.Return || g.Outcome != history.OK && g.Outcome != history.NotFound {
-				continue
-			}
-			if seen, err := ringwire.ParseContext(g.Version); err != nil || !seen.Includes(own) {
-				bad = append(bad, fmt.Errorf("a get of %s at node %s returned less than %s %s, which was acknowledged before", g.Key, g.Node, w.Kind, w.Value))
-			}
-		}
-	}
-	return bad
 }
