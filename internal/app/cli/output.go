@@ -2,7 +2,9 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
+	"strings"
 	"sync"
 )
 
@@ -122,11 +124,28 @@ type errorEvent struct {
 }
 
 func newErrorEvent(f *Failure) errorEvent {
+	if f.Code == exitUsage && f.Target == "" && f.Cause == nil && f.Hint == "" {
+		f = usageParts(f.What)
+	}
 	e := errorEvent{Type: "error", What: f.What, Target: known(f.Target), Hint: known(f.Hint), Code: f.Code}
 	if f.Cause != nil {
 		e.Cause = known(oneLine(f.Cause.Error()))
 	}
 	return e
+}
+
+// usageParts takes a line about the command line apart for programs, which expect the four parts of every failure: what is wrong with it, and what to
+// write instead, which usageError's lines say after a semicolon or from "want" on.
+func usageParts(line string) *Failure {
+	f := &Failure{What: "reading the command line", Code: exitUsage}
+	cause, hint, ok := strings.Cut(line, "; ")
+	if !ok {
+		if cause, hint, ok = strings.Cut(line, ": want "); ok {
+			hint = "want " + hint
+		}
+	}
+	f.Cause, f.Hint = errors.New(cause), hint
+	return f
 }
 
 // exitEvent is the last line of a long-running command.

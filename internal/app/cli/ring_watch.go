@@ -46,7 +46,7 @@ last change that was told. --timeout is for the connection only.`, map[int]strin
 	return cmd
 }
 
-// changeEvent is the JSON of one change. A version of "" says that the key does not exist.
+// changeEvent is the JSON of one change. With deleted the key is no more.
 type changeEvent struct {
 	Type string `json:"type"`
 	*ring.Get
@@ -101,7 +101,7 @@ func (w *ringWatch) print(change *ring.Get) error {
 	}
 	line := change.Version + "\t"
 	switch {
-	case change.Version == "":
+	case change.Deleted:
 		line = "-\t-"
 	case change.Value != nil:
 		line += showValue(change.Value)

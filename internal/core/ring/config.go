@@ -36,6 +36,12 @@ type Directory interface {
 	Positions(h Host) []ID
 }
 
+// Lives is what a Directory may tell besides: the incarnation that a host's latest papers bear, which grows with each of its starts and with nothing else. Then a
+// host that was thought dead and is heard of again is known to have restarted, or else never to have been dead.
+type Lives interface {
+	Incarnation(h Host) uint32
+}
+
 // Config is what a Node is made of. Self, Positions and Rand are required; a Directory too for Cache or Mesh.
 type Config struct {
 	Space       Space

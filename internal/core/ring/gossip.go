@@ -66,7 +66,8 @@ func (n *Node) hear(members []Member, known bool) {
 func (n *Node) heard(m Member) {
 	if m.State == ringwire.Alive {
 		if i, ok := n.hostAt(m.Host); ok { // it has come back, says itself by a new incarnation
-			n.hosts[i].dead, n.hosts[i].missed = false, 0
+			n.hosts[i].missed = 0
+			n.revive(i, false)
 		}
 	} else if n.knows(m.Host) && !n.inMesh() {
 		n.ping(m.Host) // hearsay: make sure

@@ -37,6 +37,8 @@ type Node struct {
 	quests   []quest     // searches for the own place in another ring
 	via      []Ref       // whom to ask for a place while joining
 
+	buried map[Host]uint32 // the incarnations of hosts that are thought dead; nil where the Directory does not tell
+
 	next        timers
 	mergingTill time.Duration
 	budget      int64 // bytes of membership traffic saved up
@@ -66,7 +68,7 @@ type Stats struct {
 	SecondPaths      uint64 // lookups repeated because cache and answer differed
 	NotMine          uint64 // hints of the cache that were wrong
 	Merges           uint64 // positions of other rings that entered a list
-	AssumptionBroken uint64 // a host that was thought dead has been heard of: the proof's assumption did not hold
+	AssumptionBroken uint64 // a host that was thought dead was not, as it has shown since: the proof's assumption did not hold. See revive
 }
 
 // New makes a Node that is in no ring yet.

@@ -190,3 +190,60 @@ func TestHintsEnd(t *testing.T) {
 		n.Receive(w.now, got[0].To, &answer)
 	}
 }
+
+// lives is a directory that knows in which life hosts are.
+type lives struct {
+	directory
+	incarnation map[Host]uint32
+}
+
+func (l lives) Incarnation(h Host) uint32 { return l.incarnation[h] }
+
+// "Online invariant check with an alarm metric": what breaks the proof's assumption is that a host was thought dead and was not. One that has been
+// restarted was, whatever its first message; one that lives on was not, even if others say so before it does.
+func TestAssumptionBrokenByTheLivingOnly(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		comes Message
+		later uint32 // by how much its incarnation has grown
+		want  uint64
+	}{
+		{"answers in the same life", Message{Kind: Pong}, 0, 1},
+		{"asks in the same life", Message{Kind: FindPredecessor}, 0, 1},
+		{"answers after a restart", Message{Kind: Pong}, 1, 0},
+		{"asks after a restart", Message{Kind: FindPredecessor}, 1, 0},
+		{"others tell that it took its death back in the same life", Message{Kind: News, Members: []Member{{Host: 2, Incarnation: 9, State: ringwire.Alive}}}, 0, 1},
+		{"others tell of the restart", Message{Kind: News, Members: []Member{{Host: 2, Incarnation: 9, State: ringwire.Alive}}}, 1, 0},
+	} {
+		for _, cache := range []bool{false, true} {
+			w := newTestNet(t, 5, Config{Cache: cache})
+			for h := range Host(4) {
+				w.add(h, 1)
+			}
+			dir := lives{w.places, map[Host]uint32{2: 3}}
+			w.nodes[0].cfg.Directory = dir
+			w.ideal()
+			w.run(10 * time.Second)
+			w.kill(2)
+			w.run(time.Minute)
+			n := w.nodes[0]
+			if n.Alive(2) || n.stats.AssumptionBroken > 0 {
+				t.Fatalf("%s: host 2 is not dead, or broke the assumption %d times by it", row.name, n.stats.AssumptionBroken)
+			}
+			dir.incarnation[2] += row.later
+			from := Host(2)
+			if row.comes.Kind == News {
+				from = 3
+			}
+			if row.comes.Kind == News && !cache {
+				continue // it has no use for news
+			}
+			m := row.comes
+			n.Receive(w.now, from, &m)
+			n.Receive(w.now, 2, &Message{Kind: Pong})
+			if got := n.stats.AssumptionBroken; got != row.want {
+				t.Errorf("%s (cache %v): broken %d times, want %d", row.name, cache, got, row.want)
+			}
+		}
+	}
+}

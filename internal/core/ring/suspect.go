@@ -79,14 +79,38 @@ func (n *Node) alive(h Host, kind Kind) {
 	if !ok {
 		return
 	}
+	n.hosts[i].missed = 0
+	n.revive(i, kind == Pong || kind == State || kind == Notify || kind == Ack)
+}
+
+// revive takes back that a host is dead. It was not, and the assumption of the proof did not hold, if it still lives the life in which it was given up. Without a
+// Directory that knows lives the kind of its message decides: a member's, or one that somebody in no ring would send too.
+func (n *Node) revive(i int, asMember bool) {
 	s := &n.hosts[i]
-	s.missed = 0
-	if s.dead {
-		s.dead = false
-		if kind == Pong || kind == State || kind == Notify || kind == Ack {
-			n.stats.AssumptionBroken++
-		}
+	if !s.dead {
+		return
 	}
+	s.dead = false
+	was, given := n.buried[s.host]
+	delete(n.buried, s.host)
+	if lives, ok := n.cfg.Directory.(Lives); ok {
+		asMember = given && lives.Incarnation(s.host) == was
+	}
+	if asMember {
+		n.stats.AssumptionBroken++
+	}
+}
+
+// noteLife remembers in which life a host was given up.
+func (n *Node) noteLife(h Host) {
+	lives, ok := n.cfg.Directory.(Lives)
+	if !ok {
+		return
+	}
+	if n.buried == nil || len(n.buried) >= maxHosts {
+		n.buried = make(map[Host]uint32)
+	}
+	n.buried[h] = lives.Incarnation(h)
 }
 
 // miss notes that h left a question unanswered, and makes sure of it.
@@ -178,6 +202,7 @@ func (n *Node) bury(h Host, why ringwire.MemberState) {
 	s.dead = true
 	if why == ringwire.Dead && !again {
 		n.stats.Dead++
+		n.noteLife(h)
 		n.remember(h)
 	}
 	for i := range n.pos {

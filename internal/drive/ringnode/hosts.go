@@ -136,6 +136,9 @@ func (t *hostTable) get(h ringwire.Host) hostEntry {
 // Positions implements ring.Directory.
 func (t *hostTable) Positions(h ringwire.Host) []ringwire.ID { return t.get(h).positions }
 
+// Incarnation implements ring.Lives: the papers come before the messages of the life that they are of.
+func (t *hostTable) Incarnation(h ringwire.Host) uint32 { return t.get(h).presence.Incarnation }
+
 func (t *hostTable) addr(h ringwire.Host) netip.AddrPort { return t.get(h).presence.Addr }
 
 // index returns which of a host's positions id is.

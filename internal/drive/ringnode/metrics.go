@@ -65,7 +65,7 @@ var metrics = []metric{
 	}),
 
 	count("invariant_violations", "Checks that found the ring's invariant broken.", func(x *numbers) float64 { return float64(x.n.counters.violations.Load()) }),
-	count("assumption_broken", "Hosts thought dead that were not.", func(x *numbers) float64 { return float64(x.view.Stats.AssumptionBroken) }),
+	count("assumption_broken", "Hosts thought dead that were not: they were heard of again without having been restarted.", func(x *numbers) float64 { return float64(x.view.Stats.AssumptionBroken) }),
 	count("ring_messages_sent", "Messages of membership and routing.", func(x *numbers) float64 { return float64(x.n.counters.ringSent.Load()) }),
 	count("ring_messages_received", "Messages of membership and routing.", func(x *numbers) float64 { return float64(x.n.counters.ringReceived.Load()) }),
 	count("data_messages_sent", "Messages of the data.", func(x *numbers) float64 { return float64(x.n.counters.dataSent.Load()) }),

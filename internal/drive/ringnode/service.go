@@ -459,7 +459,7 @@ func (n *Node) Watch(ctx context.Context, key string, since string, each func(*r
 
 func (n *Node) tellWatcher(key string, r replica.Result, each func(*ringapi.Get) error) error {
 	if r.Status == replica.NotFound {
-		return each(&ringapi.Get{Key: key, Siblings: [][]byte{}})
+		return each(&ringapi.Get{Key: key, Version: r.Version.String(), Deleted: true, Siblings: [][]byte{}})
 	}
 	out, err := n.found(key, r, ringapi.GetOptions{Siblings: true})
 	if err != nil {

@@ -40,7 +40,8 @@ type Get struct {
 	Key          string   `json:"key"`
 	Value        []byte   `json:"value_b64"`
 	Version      string   `json:"version"`
-	Siblings     [][]byte `json:"siblings"` // all concurrent values, when there is more than one
+	Deleted      bool     `json:"deleted,omitempty"` // told to watchers alone: the key is no more; Version is then the deletion's, "" if that is forgotten
+	Siblings     [][]byte `json:"siblings"`          // all concurrent values, when there is more than one
 	Members      [][]byte `json:"members,omitempty"`
 	MemberCount  int      `json:"member_count,omitempty"`
 	TTL          *float64 `json:"ttl_s"` // seconds left; null = for ever

@@ -82,8 +82,12 @@ func (c *Config) Validate() error {
 		return errors.New("a mean session must be a minute or more: nodes would fail before they have joined")
 	case c.Fail > 0 && c.Churn > 0:
 		return errors.New("failures at once and churn are two experiments: give one of them")
-	case c.Replicas < 0 || c.KeysPerNode < 0 || c.Latency < 0 || c.Warm < 0 || c.Window < 0:
-		return errors.New("a number is negative")
+	case c.Replicas < 0:
+		return fmt.Errorf("%d replicas: want 1 or more, or 0 for as many as successors", c.Replicas)
+	case c.KeysPerNode < 0:
+		return fmt.Errorf("%d keys a node: want 1 or more, or 0 for the default", c.KeysPerNode)
+	case c.Latency < 0 || c.Warm < 0 || c.Window < 0:
+		return errors.New("a time is negative: latency, warm-up and window must be 0 or more")
 	}
 	switch c.Routing {
 	case "", ByFingers, BySuccessor, ByCache:

@@ -20,7 +20,8 @@ type Memory struct {
 	mu      sync.Mutex
 	counter int
 	entries map[string]*entry
-	changed chan struct{} // closed at the next change
+	ends    map[string]string // versions of deletions
+	changed chan struct{}     // closed at the next change
 	tokens  map[string]bool
 	evicted []string
 	left    bool
@@ -51,7 +52,7 @@ func (m *Memory) begin(ctx context.Context, operation string) error {
 	}
 	m.mu.Lock()
 	if m.entries == nil {
-		m.entries, m.tokens = map[string]*entry{}, map[string]bool{}
+		m.entries, m.tokens, m.ends = map[string]*entry{}, map[string]bool{}, map[string]string{}
 	}
 	return nil
 }
@@ -230,7 +231,8 @@ func (m *Memory) Delete(ctx context.Context, key string, ifVersion string) (*rin
 		return nil, &ringapi.Error{Code: ringapi.NotFound, Message: "the key does not exist"}
 	}
 	delete(m.entries, key)
-	return m.written(key, m.next()), nil
+	m.ends[key] = m.next()
+	return m.written(key, m.ends[key]), nil
 }
 
 // Watch implements ringhttp.Service.
@@ -245,7 +247,7 @@ func (m *Memory) Watch(ctx context.Context, key string, since string, each func(
 		}
 		got, err := m.look(key, ringapi.GetOptions{Siblings: true, Sample: -1})
 		if err != nil {
-			got = &ringapi.Get{Key: key}
+			got = &ringapi.Get{Key: key, Version: m.ends[key], Deleted: true}
 		}
 		if m.changed == nil {
 			m.changed = make(chan struct{})

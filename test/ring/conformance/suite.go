@@ -303,7 +303,7 @@ func expect(t *testing.T, changes <-chan *ringapi.Get, value []byte) *ringapi.Ge
 	for {
 		select {
 		case g := <-changes:
-			if bytes.Equal(g.Value, value) && (g.Version == "") == (value == nil) {
+			if bytes.Equal(g.Value, value) && g.Deleted == (value == nil) && g.Version != "" {
 				return g
 			}
 		case <-end:
