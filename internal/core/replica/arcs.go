@@ -22,9 +22,10 @@ type arcs struct {
 	going   map[ringwire.Host]time.Duration // likewise, and when each was heard of last: it can be asked until it is silent
 	away    map[ringwire.Host]absence       // that are not alive
 	leftAt  time.Duration                   // when the last one was gone
-	joined  time.Duration                   // when this host first had arcs; never before
-	stored  []SureArc                       // as last given to the driver
-	storedN int                             // likewise: the largest group; after a restart it stands for all, which asks for more than needed
+	census  census
+	joined  time.Duration // when this host first had arcs; never before
+	stored  []SureArc     // as last given to the driver
+	storedN int           // likewise: the largest group; after a restart it stands for all, which asks for more than needed
 }
 
 // group is the size of the group that answers for a part of the sure, fresh and lapsed arcs.
@@ -52,8 +53,10 @@ type piece struct {
 	next    time.Duration  // when to synchronise again
 	seen    []evidence
 	group   []ringwire.Host // those that were last known to be sure of it, this host included
+	partial bool            // others may be of group, which this host has not met since it became sure
 	ready   bool            // has earned to be sure, and waits for former holders to step down
 	danger  time.Duration   // since when so many of group are away that they may go on without this host; never
+	held    time.Duration   // in danger, but with the ring's majority; longAgo
 }
 
 // evidence is one completed synchronisation.
@@ -274,7 +277,7 @@ func (r *Replica) cutPieces(s span, old []*piece) {
 		i := slices.IndexFunc(hosts, func(x ringwire.Ref) bool { return x.Host == r.cfg.Self })
 		if i >= 0 && i < r.cfg.Replicas && (ok || len(hosts) >= r.cfg.Replicas) {
 			for _, part := range r.known(span{from, to}, old) {
-				p := &piece{arc: ringwire.Arc{Lo: part.from.Sub(one), Hi: part.to}, spans: spans{part}, holders: hosts, since: r.now, danger: never}
+				p := &piece{arc: ringwire.Arc{Lo: part.from.Sub(one), Hi: part.to}, spans: spans{part}, holders: hosts, since: r.now, danger: never, held: longAgo}
 				r.arcs.pieces = append(r.arcs.pieces, p)
 			}
 		}
@@ -295,17 +298,17 @@ func (r *Replica) inherit(p *piece, old []*piece) {
 	p.next = r.now + wait
 	for _, o := range old {
 		if o.spans.covers(p.spans) {
-			p.since, p.next, p.seen, p.group, p.danger = o.since, min(p.next, o.next), slices.Clone(o.seen), o.group, o.danger
+			p.since, p.next, p.seen, p.group, p.partial, p.danger, p.held = o.since, min(p.next, o.next), slices.Clone(o.seen), o.group, o.partial, o.danger, o.held
 			return
 		}
 	}
 	if r.arcs.sure.covers(p.spans) {
 		p.next = r.now + r.jitter(r.cfg.SyncEvery)
 	}
-	p.group = []ringwire.Host{r.cfg.Self}
+	p.group, p.partial = []ringwire.Host{r.cfg.Self}, true
 	for _, o := range old { // several became one
 		if touches(o.spans, p.spans[0]) {
-			p.danger = min(p.danger, o.danger)
+			p.danger, p.held = min(p.danger, o.danger), max(p.held, o.held)
 			for _, h := range o.group {
 				if !slices.Contains(p.group, h) {
 					p.group = append(p.group, h)
@@ -320,155 +323,12 @@ func (r *Replica) jitter(d time.Duration) time.Duration {
 	return d/2 + time.Duration(r.rng.Int64N(int64(d)+1))
 }
 
-// judge decides whether this host is sure of p.
-func (r *Replica) judge(p *piece) {
-	if r.arcs.sure.covers(p.spans) {
-		r.judgeSure(p)
-		return
-	}
-	if p.ready = r.earned(p); !p.ready || r.blocked(p) {
-		return
-	}
-	p.ready = false
-	p.group = []ringwire.Host{r.cfg.Self}
-	others := 0
-	for _, e := range p.seen {
-		if e.counts && r.now-e.at < evidenceLife {
-			p.group = append(p.group, e.host)
-			others = max(others, e.others)
-		}
-	}
-	if r.arcs.fresh.covers(p.spans) {
-		others = max(others, r.arcs.before(p.spans, r.cfg.Self)-1)
-	}
-	r.arcs.setGroup(p.spans, others+1)
-	r.arcs.sure = r.arcs.sure.union(p.spans)
-	r.arcs.fresh, r.arcs.lapsed = r.arcs.fresh.minus(p.spans), r.arcs.lapsed.minus(p.spans)
-	p.next, p.danger = r.now+r.jitter(r.cfg.SyncEvery), never
-}
-
-// earned is the rule by which a holder becomes sure: it has synchronised with so many hosts that are, itself perhaps included, that at least
-// one of them was among any W that acknowledged a write. The group is of at most R: a host beyond the first R steps aside.
-func (r *Replica) earned(p *piece) bool {
-	have, group := 0, 0
-	whole := true // every other holder was synchronised with, and was sure at some time
-	all := true   // every other holder was synchronised with
-	for _, e := range p.seen {
-		if e.counts && !e.barred && r.now-e.at < evidenceLife {
-			have++
-			group = max(group, e.others)
-		}
-	}
-	fresh := r.arcs.fresh.covers(p.spans)
-	if fresh {
-		have++
-		group = max(group+1, r.arcs.before(p.spans, r.cfg.Self))
-	}
-	group = min(group, r.cfg.Replicas)
-	for n, h := range p.holders {
-		i := slices.IndexFunc(p.seen, func(e evidence) bool { return e.host == h.Host && r.now-e.at < evidenceLife })
-		if h.Host != r.cfg.Self {
-			all = all && i >= 0
-			whole = whole && (n >= r.cfg.Replicas || i >= 0 && !p.seen[i].barred && (p.seen[i].counts || p.seen[i].lapsed))
-		}
-	}
-	// In a young ring, whose groups grow, that rule alone would count on who is not there yet: then each that is there is asked.
-	if have >= max(1, group-r.cfg.Write+1) && (group >= r.cfg.Replicas || all) {
-		return true
-	}
-	// All of a full set of holders came back from wherever they were, and none was replaced meanwhile.
-	was := r.arcs.before(p.spans, r.cfg.Self)
-	if whole && r.arcs.fresh.union(r.arcs.lapsed).covers(p.spans) && len(p.holders) >= min(r.cfg.Replicas, was) {
-		return true
-	}
-	if all && r.cfg.GiveUp > 0 && r.now-p.since > r.cfg.GiveUp {
-		r.stats.GaveUp++
-		return true
-	}
-	return false
-}
-
-// blocked reports whether a former holder still answers for p, or may: more than R that do could form two quorums that don't meet. It steps down when
-// it finds all R ready. One that is away lapses before long unless it is with others that this host would have needed.
-func (r *Replica) blocked(p *piece) bool {
-	for _, h := range p.holders[min(len(p.holders), r.cfg.Replicas):] {
-		i := slices.IndexFunc(p.seen, func(e evidence) bool { return e.host == h.Host })
-		if i >= 0 && p.seen[i].holds && r.now-p.since < r.waitFormer() {
-			return true
-		}
-	}
-	return false
-}
-
-// waitFormer is for how long a holder that is ready waits for former holders to step down.
-func (r *Replica) waitFormer() time.Duration {
-	if r.cfg.GiveUp < 0 {
-		return never
-	}
-	return r.cfg.GiveUp
-}
-
-// judgeSure lets a piece lapse when so many of its group have been away for so long that they may have gone on without
-// this host: it might be this host that is away. The others can at the earliest after Absence; this comes before. That they are seen again ends
-// the danger only once this host has synchronised with enough of them.
-func (r *Replica) judgeSure(p *piece) {
-	away, back := 0, 0
-	for _, h := range p.group {
-		if h != r.cfg.Self && !r.cfg.View.Alive(h) {
-			away++
-		}
-		if slices.ContainsFunc(p.seen, func(e evidence) bool { return e.host == h && e.counts && e.at > p.danger }) {
-			back++
-		}
-	}
-	need := max(1, len(p.group)-r.cfg.Write+1)
-	switch {
-	case away >= need && p.danger == never:
-		p.danger = r.now
-	case away < need && p.danger != never && back >= need-1:
-		p.danger = never
-	case away < need && p.danger != never:
-		p.next = min(p.next, r.now)
-	}
-	if p.danger == never {
-		r.regroup(p)
-		return
-	}
-	if r.now-p.danger < r.cfg.Absence/2 || r.cfg.Faults.NoHandOver {
-		return
-	}
-	r.arcs.sure = r.arcs.sure.minus(p.spans)
-	r.arcs.lapsed = r.arcs.lapsed.union(p.spans)
-	p.since, p.next, p.danger, p.seen = r.now, r.now, never, nil
-}
-
-// stale lets what was sure at the last stop lapse when this host could not confirm it in time.
-func (r *Replica) stale() {
-	if len(r.arcs.fresh) > 0 && r.now > r.arcs.freshTill {
-		r.arcs.lapsed = r.arcs.lapsed.union(r.arcs.fresh)
-		r.arcs.fresh = nil
-	}
-}
-
-// regroup makes the present holders the group once each of them has shown to be sure.
-func (r *Replica) regroup(p *piece) {
-	var group []ringwire.Host
-	for _, h := range p.holders[:min(len(p.holders), r.cfg.Replicas)] {
-		known := slices.ContainsFunc(p.seen, func(e evidence) bool { return e.host == h.Host && e.sure && r.now-e.at < evidenceLife })
-		if h.Host != r.cfg.Self && !known {
-			return
-		}
-		group = append(group, h.Host)
-	}
-	p.group = group
-}
-
 // saveArcs has the sure and the lapsed arcs stored when they have changed.
 func (r *Replica) saveArcs() {
 	var now []SureArc
 	doubtful := r.arcs.lapsed.union(r.arcs.fresh)
 	for _, p := range r.arcs.pieces {
-		if p.danger != never && r.now-p.danger > r.cfg.Absence/6 {
+		if p.danger != never && r.now-max(p.danger, p.held) > r.cfg.Absence/6 {
 			doubtful = doubtful.union(p.spans.intersect(r.arcs.sure))
 		}
 	}

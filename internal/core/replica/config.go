@@ -14,6 +14,7 @@ const (
 	DefaultReplicas = 3
 	DefaultQuorum   = 2
 	DefaultAbsence  = 30 * time.Second
+	DefaultGiveUp   = 10 * time.Minute
 )
 
 // View is the routing as this host sees it now: core/ring, with its types turned into ringwire's.
@@ -25,6 +26,10 @@ type View interface {
 	Arcs(n int) (arcs []ringwire.Arc, ok bool)
 	// Alive reports whether the host is not known to be dead or gone.
 	Alive(h ringwire.Host) bool
+	// Majority reports whether this host hears from more than half of the ring's hosts, those counted too that died within the last GiveUp: so not even with
+	// all newcomers since could the others be as many. It must be false within Absence/3 after this host was cut off from them. counts is false where
+	// nobody in this ring counts: then it does as if there never were a majority.
+	Majority(now time.Duration) (yes, counts bool)
 }
 
 // Store is what is on disk. All methods are synchronous and see what Persisted has confirmed, or a little more.
@@ -89,6 +94,7 @@ type Config struct {
 // Faults break the machine on purpose, to show that the history checker notices. Only tests set them; the faults of a disk are the tests' own.
 type Faults struct {
 	LoseHints  bool // drop a record of others' arcs without handing it over
+	Majority   bool // believe always to hear from more than half of the ring
 	NoHandOver bool // answer for new arcs without synchronising, and never give records on
 }
 
@@ -109,7 +115,7 @@ func (c *Config) setDefaults() {
 	orElse(&c.Write, min(DefaultQuorum, c.Replicas))
 	orElse(&c.Read, min(DefaultQuorum, c.Replicas))
 	orElse(&c.Absence, DefaultAbsence)
-	orElse(&c.GiveUp, 10*time.Minute)
+	orElse(&c.GiveUp, DefaultGiveUp)
 	orElse(&c.Retry, 400*time.Millisecond)
 	orElse(&c.SyncEvery, 10*time.Second)
 	orElse(&c.SyncRate, 16<<20)

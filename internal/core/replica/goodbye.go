@@ -113,7 +113,8 @@ func (r *Replica) dropGone() {
 }
 
 // known cuts a span where this host, or one that leaves, ceases to know it. When a host has left, its arc becomes one with a neighbour's, and
-// nobody is sure of the whole: each part needs whoever is sure of that. What was learned of a part from who leaves is kept too.
+// nobody is sure of the whole: each part needs whoever is sure of that. What was learned of a part from who leaves is kept too. Likewise where groups differ,
+// until they don't: of two groups taken for one more would have to be away before it is in danger.
 func (r *Replica) known(s span, old []*piece) (parts []span) {
 	sets := []spans{r.arcs.sure}
 	for _, g := range r.sync.givers {
@@ -124,6 +125,18 @@ func (r *Replica) known(s span, old []*piece) (parts []span) {
 	for _, p := range old {
 		fromLeaver := func(e evidence) bool { _, going := r.arcs.going[e.host]; return going && e.counts }
 		if slices.ContainsFunc(p.seen, fromLeaver) && !r.arcs.sure.covers(p.spans) {
+			sets = append(sets, p.spans)
+		}
+	}
+	var first *piece
+	for _, p := range old {
+		if !touches(p.spans, s) || !r.arcs.sure.covers(p.spans) {
+			continue
+		}
+		if first == nil {
+			first = p
+		}
+		if !sameHosts(p.group, first.group) {
 			sets = append(sets, p.spans)
 		}
 	}
@@ -141,6 +154,11 @@ func (r *Replica) known(s span, old []*piece) (parts []span) {
 		s.from = at
 	}
 	return append(parts, s)
+}
+
+// sameHosts reports whether two lists, each without repetition, are of the same hosts.
+func sameHosts(a, b []ringwire.Host) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(h ringwire.Host) bool { return !slices.Contains(b, h) })
 }
 
 // overdue reports whether a host that leaves has waited long enough for others to answer for its arcs: the ring may have changed since it last saw it.

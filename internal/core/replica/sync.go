@@ -372,6 +372,9 @@ func (r *Replica) tickPieces() {
 		}
 		if r.arcs.sure.covers(p.spans) {
 			p.next = r.now + r.jitter(r.cfg.SyncEvery)
+			if p.partial { // whom it could do without it knows once it has met all
+				p.next = r.now + r.jitter(r.cfg.SyncEvery/4)
+			}
 			if h, ok := r.anyHolder(p); ok {
 				r.syncPiece(p, h, false)
 			}

@@ -76,6 +76,9 @@ type Config struct {
 	// LookupTimeout is the time for one attempt of a lookup, 5 s. One by successors alone takes as many hops as half the ring has hosts.
 	LookupTimeout time.Duration
 
+	// Census says how Majority counts; it needs a membership. The zero value: Majority is always false, and nothing is counted.
+	Census Terms
+
 	// Scratch is shared by the Nodes of one simulation, which are fed and drained one at a time: a million of them then share one queue of actions
 	// instead of keeping a million empty ones. nil = the Node has its own.
 	Scratch *Scratch
@@ -101,6 +104,8 @@ func (c *Config) validate() error {
 		return errors.New("ring: negative limit")
 	case (c.Cache || c.Mesh) && c.Directory == nil:
 		return errors.New("ring: cache and mesh need a Directory")
+	case c.Census.Remember < 0 || c.Census.Fresh < 0:
+		return errors.New("ring: a negative period in Census")
 	case c.Routing > Links:
 		return fmt.Errorf("ring: unknown routing %d", c.Routing)
 	}

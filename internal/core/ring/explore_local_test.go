@@ -115,7 +115,7 @@ func (x *explorer) normalise(n *Node) {
 	}
 	slices.SortFunc(n.quests, func(a, b quest) int { return cmp.Compare(a.seq, b.seq) })
 	n.quests = slices.Compact(n.quests)
-	n.next = timers{never, never, never, quietTimer(n.next.antiEntropy), quietTimer(n.next.gossip)}
+	n.next = timers{never, never, never, quietTimer(n.next.antiEntropy), quietTimer(n.next.gossip), never}
 	if n.members != nil && n.members.off {
 		n.next.antiEntropy = never
 	}

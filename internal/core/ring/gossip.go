@@ -52,14 +52,40 @@ func (n *Node) hear(members []Member, known bool) {
 		if !n.members.set(m) {
 			continue
 		}
+		n.reckon(m)
 		if !known || n.inMesh() {
 			n.pass(m)
 		}
 		n.heard(m)
 		if m.State == ringwire.Alive && n.inMesh() { // new here: it may not know this host, nor the others
-			n.send(m.Host, Message{Kind: News, Members: n.members.hosts()})
+			n.send(m.Host, Message{Kind: News, Members: append(n.members.hosts(), n.mourned(MaxMembers-n.members.living())...)})
 		}
 	}
+}
+
+// reckon takes a change of the membership into the census.
+func (n *Node) reckon(m Member) {
+	switch m.State {
+	case ringwire.Alive:
+		n.census.Alive(n.now, m.Host, n.members.complete)
+	case ringwire.Dead:
+		n.census.Dead(n.now, m.Host)
+	case ringwire.Left:
+		n.census.Left(m.Host)
+	}
+}
+
+// mourned lists hosts that died so short ago that a newcomer should count them, at most limit.
+func (n *Node) mourned(limit int) (out []Member) {
+	if n.census.off() {
+		return nil
+	}
+	for _, e := range n.members.entries {
+		if len(out) < limit && e.index == 0 && e.state == ringwire.Dead && n.census.Mourned(n.now, e.host) {
+			out = append(out, Member{Host: e.host, Incarnation: e.incarnation, State: e.state})
+		}
+	}
+	return out
 }
 
 // heard draws the conclusions of a change.
@@ -224,7 +250,10 @@ func (n *Node) learnLists() {
 		for _, list := range [][]Ref{p.succ, p.preds, p.fingers} {
 			for _, x := range list {
 				if _, known := t.get(x.Host); !known && !n.thoughtDead(x.Host) {
-					t.set(Member{Host: x.Host, State: ringwire.Alive})
+					m := Member{Host: x.Host, State: ringwire.Alive}
+					if t.set(m) {
+						n.reckon(m)
+					}
 				}
 			}
 		}
@@ -270,7 +299,7 @@ func (n *Node) onDigest(from Host, m *Message) {
 	if m.Reply {
 		n.agree(m)
 	}
-	n.tellDiffering(from, m.Digests)
+	n.tellDiffering(from, m.Digests, !m.Reply && !m.Final)
 	if !m.Reply && n.spend(digestBytes) {
 		n.send(from, n.digest(true))
 	}
@@ -294,12 +323,16 @@ func (n *Node) agree(m *Message) {
 	n.remesh()
 }
 
-func (n *Node) tellDiffering(to Host, theirs []uint64) {
+// tellDiffering tells the members of the ranges that differ; to a newcomer also those that died: its digests don't show that it does not know.
+func (n *Node) tellDiffering(to Host, theirs []uint64, newcomer bool) {
 	t := n.members
 	if len(t.entries) == 0 {
 		return
 	}
 	var page []Member
+	if newcomer {
+		page = n.mourned(MaxMembers / 2)
+	}
 	sent := 0
 	start := n.cfg.Rand.IntN(len(t.entries)) // so that many hosts, asked one after the other, tell different parts
 	for i := 0; i < len(t.entries); i++ {

@@ -17,6 +17,10 @@ func (n *Node) Ideal(now time.Duration, all []Ref) {
 	}
 	if n.members != nil {
 		n.members.fill(all, n.cfg)
+		n.census.Begin(now, true)
+		for _, x := range all {
+			n.census.Alive(now, x.Host, false)
+		}
 	}
 	n.arm()
 	n.viewDirty = true

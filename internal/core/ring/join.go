@@ -70,6 +70,7 @@ func (n *Node) Restore(now time.Duration, known ...Ref) error {
 	}
 	for _, x := range n.others(known) {
 		n.rememberRef(x)
+		n.census.Knew(now, x.Host)
 	}
 	n.restoring = true
 	return n.Join(now, known...)
@@ -178,6 +179,7 @@ func (n *Node) rank(known []Ref) int {
 
 // entered makes the host a member: all its positions are in the ring.
 func (n *Node) entered() {
+	n.census.Begin(n.now, n.restoring)
 	n.phase, n.restoring, n.via = member, false, nil
 	n.arm()
 	n.announce()
@@ -205,7 +207,7 @@ func (n *Node) Leave(now time.Duration) {
 		}
 		p.in, p.status = false, Idle
 	}
-	n.phase, n.next, n.forwards, n.probes = left, timers{never, never, never, never, never}, nil, nil
+	n.phase, n.next, n.forwards, n.probes = left, idleTimers, nil, nil
 	n.failLookups(ErrNotMember)
 	n.out = append(n.out, Action{Kind: Left})
 	n.settle()

@@ -21,7 +21,8 @@ type testNet struct {
 	nodes   map[Host]*Node
 	places  directory
 	loss    float64
-	side    map[Host]int // of a partition
+	side    map[Host]int         // of a partition
+	lossy   func(a, b Host) bool // nothing goes from one to the other; nil: nowhere
 	results map[uint64]Result
 	actions map[Host][]ActionKind
 	check   func(n *Node) // after every step
@@ -130,7 +131,7 @@ func (w *testNet) drain(n *Node) {
 			w.results[a.Result.Token] = a.Result
 		case Send:
 			w.sent[a.Message.Kind]++
-			if w.rand.Float64() >= w.loss && w.side[n.cfg.Self] == w.side[a.To] {
+			if w.rand.Float64() >= w.loss && w.side[n.cfg.Self] == w.side[a.To] && (w.lossy == nil || !w.lossy(n.cfg.Self, a.To)) {
 				m := a.Message
 				w.push(event{at: w.now + w.delay(), to: a.To, from: n.cfg.Self, m: &m})
 			}

@@ -30,6 +30,7 @@ type Node struct {
 	pos      []position  // ascending by ID
 	hosts    []hostState // ascending by Host: whom it measured or suspects
 	members  *table      // the membership; nil without cache and mesh
+	census   *Census     // who of it was heard of; nil without Config.Census
 	memory   []Ref       // the long-term memory: hosts that were in the ring once
 	probes   []probe     // pings under way
 	forwards []forward   // lookups handed on and not yet acknowledged
@@ -55,8 +56,10 @@ type Node struct {
 
 // timers are the periodic duties of the host; those of a position are in it.
 type timers struct {
-	probe, fix, remember, antiEntropy, gossip time.Duration
+	probe, fix, remember, antiEntropy, gossip, poll time.Duration
 }
+
+var idleTimers = timers{never, never, never, never, never, never}
 
 // Stats are counters since the Node was made.
 type Stats struct {
@@ -77,7 +80,7 @@ func New(cfg Config) (*Node, error) {
 		return nil, err
 	}
 	cfg.setDefaults()
-	n := &Node{cfg: cfg, next: timers{never, never, never, never, never}}
+	n := &Node{cfg: cfg, next: idleTimers}
 	ids := slices.SortedFunc(slices.Values(cfg.Positions), ID.Compare)
 	n.cfg.Positions = ids
 	n.pos = make([]position, len(ids))
@@ -86,6 +89,9 @@ func New(cfg Config) (*Node, error) {
 	}
 	if cfg.Cache || cfg.Mesh {
 		n.members = newTable(cfg.Directory)
+		if cfg.Census != (Terms{}) {
+			n.census = NewCensus(cfg.Census, cfg.Self, cfg.Rand)
+		}
 	}
 	return n, nil
 }

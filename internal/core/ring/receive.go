@@ -23,6 +23,7 @@ func (n *Node) Receive(now time.Duration, from Host, m *Message) {
 func (n *Node) receive(from Host, m *Message) {
 	if from != n.cfg.Self {
 		n.alive(from, m.Kind)
+		n.census.Heard(n.now, from)
 		n.hear(m.Members, m.Kind == News && m.Reply)
 	}
 	sender := Ref{ID: m.From, Host: from}

@@ -19,6 +19,11 @@ func (n *Node) Clone(r *rand.Rand) *Node {
 		l.Path, l.RTT, l.avoid = slices.Clone(l.Path), slices.Clone(l.RTT), slices.Clone(l.avoid)
 	}
 	c.local, c.out, c.head = nil, slices.Clone(n.out[n.head:]), 0
+	if n.census != nil {
+		x := *n.census
+		x.voters, x.rand = slices.Clone(x.voters), r
+		c.census = &x
+	}
 	if n.members != nil {
 		t := *n.members
 		t.entries, t.sums, t.news = slices.Clone(t.entries), slices.Clone(t.sums), slices.Clone(t.news)

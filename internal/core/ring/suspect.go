@@ -200,6 +200,11 @@ func (n *Node) bury(h Host, why ringwire.MemberState) {
 	s := n.host(h)
 	again := s.dead // others vouched for it, and it still does not answer
 	s.dead = true
+	if why == ringwire.Left {
+		n.census.Left(h)
+	} else {
+		n.census.Dead(n.now, h)
+	}
 	if why == ringwire.Dead && !again {
 		n.stats.Dead++
 		n.noteLife(h)

@@ -28,7 +28,7 @@ func (n *Node) NextTick() time.Duration {
 	if n.phase == idle || n.phase == left {
 		return never
 	}
-	t := min(n.next.probe, n.next.fix, n.next.remember, n.next.antiEntropy, n.next.gossip)
+	t := min(n.next.probe, n.next.fix, n.next.remember, n.next.antiEntropy, n.next.gossip, n.next.poll)
 	for i := range n.pos {
 		p := &n.pos[i]
 		t = min(t, p.stabilizeAt)
@@ -104,6 +104,9 @@ func (n *Node) tickHost() {
 	}
 	if n.now >= n.next.gossip {
 		n.gossip()
+	}
+	if n.now >= n.next.poll {
+		n.poll()
 	}
 }
 

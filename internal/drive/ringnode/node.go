@@ -273,6 +273,7 @@ func (n *Node) build() error {
 	if n.cfg.tune != nil {
 		n.cfg.tune(&rc, &dc)
 	}
+	rc.Census = terms(&dc)
 	var err error
 	if n.ring, err = ring.New(rc); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/core/replica"
+	"github.com/eddy-p2p/eddy/internal/core/ring"
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
 )
 
@@ -23,10 +24,11 @@ const (
 	lostHint
 	droppedTombstone
 	noHandOver
+	alwaysMajority // every host believes that it hears from most of the ring
 	deafToSessions // reads don't heed the version that their client passes
 )
 
-var mutants = [...]string{"sound", "ack before sync", "last write wins", "lost hint", "dropped tombstone", "no hand-over", "deaf to sessions"}
+var mutants = [...]string{"sound", "ack before sync", "last write wins", "lost hint", "dropped tombstone", "no hand-over", "always the majority", "deaf to sessions"}
 
 // options are the constants of a cluster.
 type options struct {
@@ -85,6 +87,8 @@ type host struct {
 	stopped time.Duration
 	side    int // of a partition
 	sees    map[ringwire.Host]bool
+	census  *ring.Census
+	knew    map[ringwire.Host]bool // of earlier lives
 	tickAt  time.Duration
 	member  bool // takes part in the ring: not yet joined, or left
 	rogue   bool
@@ -105,12 +109,13 @@ func newCluster(opt options) *cluster {
 	for _, h := range c.hosts {
 		h.start()
 	}
+	c.ping()
 	return c
 }
 
 // addHost makes a host that does not run yet.
 func (c *cluster) addHost() *host {
-	h := &host{c: c, id: ringwire.Host(len(c.hosts)), sees: map[ringwire.Host]bool{}}
+	h := &host{c: c, id: ringwire.Host(len(c.hosts)), sees: map[ringwire.Host]bool{}, knew: map[ringwire.Host]bool{}}
 	h.disk = newDisk(func() time.Duration { return c.now }, c.opt.mutant)
 	for i := range c.opt.vnodes {
 		h.pos = append(h.pos, ringwire.Space{}.Hash(ringwire.NodeTag, fmt.Append(nil, c.opt.seed, h.id, i)))
@@ -168,6 +173,7 @@ func (h *host) start() {
 	for _, o := range c.hosts {
 		h.sees[o.id] = o == h || o.member && o.up() && o.side == h.side || h.life == 1 && o.member && !o.lost && c.now == 0
 	}
+	h.enrol()
 	if c.opt.gradual && h.life > 1 {
 		h.seeGradually()
 	}
@@ -175,7 +181,7 @@ func (h *host) start() {
 		Ring: ringwire.RingID{1}, Self: h.id, Writer: writerOf(h.id), Epoch: h.epoch, View: h, Store: h.disk, Signer: h,
 		Rand:     rand.New(rand.NewPCG(c.opt.seed, uint64(h.id)<<32+uint64(h.life))),
 		Replicas: c.opt.replicas, Write: c.opt.write, Read: c.opt.read, First: h.id == 0, Arcs: h.disk.arcs, Hosts: h.disk.hosts,
-		Away: c.now - h.stopped, Faults: replica.Faults{LoseHints: c.opt.mutant == lostHint, NoHandOver: c.opt.mutant == noHandOver},
+		Away: c.now - h.stopped, Faults: replica.Faults{LoseHints: c.opt.mutant == lostHint, NoHandOver: c.opt.mutant == noHandOver, Majority: c.opt.mutant == alwaysMajority},
 	})
 	if err != nil {
 		panic(err)
@@ -231,6 +237,7 @@ func (o *host) learn(h *host) {
 		return
 	}
 	o.sees[h.id] = is
+	o.note(h)
 	o.r.ViewChanged(o.c.now)
 	o.drain()
 }

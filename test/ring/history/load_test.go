@@ -176,11 +176,14 @@ func (l *load) finals() (out []history.Final) {
 			if !h.up() || !h.member || h.rogue {
 				continue
 			}
-			f := history.Final{Node: fmt.Sprint(h.id), Key: key}
+			f, ended := history.Final{Node: fmt.Sprint(h.id), Key: key}, false
 			c.op(h, func(res replica.Result, _ bool) {
+				ended = true
 				f.Outcome, f.Values, f.Version = outcomeOf(res.Status), valuesOf(res.Record), res.Version.String()
 			}, func(id uint64) { h.r.Get(c.now, id, replica.Get{Key: key, Deadline: c.now + 5*time.Second}) })
-			c.run(5 * time.Second)
+			for end := c.now + 5*time.Second; !ended && c.now <= end; {
+				c.run(10 * time.Millisecond)
+			}
 			out = append(out, f)
 		}
 	}
