@@ -21,5 +21,30 @@ func dialRing(ctx context.Context, addr, token string) (*Client, error) {
 	if err != nil {
 		return nil, errors.Join(err, node.Close())
 	}
-	return &Client{Service: client, addr: addr, close: func() error { return errors.Join(client.Close(), node.Close()) }}, nil
+	return &Client{Service: &remote{client, node}, addr: addr, close: func() error { return errors.Join(client.Close(), node.Close()) }}, nil
+}
+
+// remote is a node's service over QUIC: keys are read and written by calls on a standing stream, at a fraction of an HTTP request's cost;
+// everything else, and reads that want a trace, go by HTTP on streams of the same connection.
+type remote struct {
+	*ringhttp.Client
+	node *ringnode.Client
+}
+
+// Get implements Service.
+func (r *remote) Get(ctx context.Context, key string, options GetOptions) (*Get, error) {
+	if options.Trace {
+		return r.Client.Get(ctx, key, options)
+	}
+	return r.node.Get(ctx, key, options)
+}
+
+// Put implements Service.
+func (r *remote) Put(ctx context.Context, key string, value []byte, options PutOptions) (*Put, error) {
+	return r.node.Put(ctx, key, value, options)
+}
+
+// Delete implements Service.
+func (r *remote) Delete(ctx context.Context, key string, ifVersion string) (*Put, error) {
+	return r.node.Delete(ctx, key, ifVersion)
 }

@@ -40,6 +40,9 @@ func (p *position) view() PositionView {
 		Successors: p.succ, Fingers: p.fingers}
 }
 
+// Members is how many living hosts it knows, this one included; complete: these are all.
+func (n *Node) Members() (count int, complete bool) { return n.countMembers() }
+
 // countMembers counts the living hosts that it knows; whole says that these are all.
 func (n *Node) countMembers() (count int, whole bool) {
 	if n.cacheWarm() {

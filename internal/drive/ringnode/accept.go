@@ -119,10 +119,14 @@ func (n *Node) greetClient(ctx context.Context, conn *quic.Conn, g *guest) error
 			defer n.recovered("serving a stream", nil)
 			switch kind, err := streamKind(s); {
 			case err != nil:
-			case kind != streamAPI:
-				conn.CloseWithError(codeProtocol, "")
-			default:
+			case kind == streamAPI:
 				n.api.offer(newStreamConn(conn, s, func() Access { return n.mayNow(g) }, budget))
+			case kind == streamCall && n.cfg.Handler != nil:
+				if err := n.serveCalls(conn, s, func() Access { return n.mayNow(g) }, budget); codeOf(err) != codeDone {
+					conn.CloseWithError(codeOf(err), "")
+				}
+			default:
+				conn.CloseWithError(codeProtocol, "")
 			}
 		})
 	}

@@ -21,8 +21,8 @@ const dialPatience = 20 * time.Second
 
 // Client reaches a node of a ring from a program that is no member: over QUIC, where both sides prove that they belong to the ring.
 // It gets a certificate for its own key, which is good for the data alone; a member's token allows the administration too. It keeps one
-// connection, on which Stream opens streams that speak HTTP/1.1 with the node's handler, and connects again when it broke. Its methods
-// may be called from any goroutine.
+// connection, on which keys are read and written by calls (callclient.go) and Stream opens streams that speak HTTP/1.1 with the node's
+// handler, and connects again when it broke. Its methods may be called from any goroutine.
 type Client struct {
 	addr      string
 	token     ringwire.Token
@@ -31,6 +31,7 @@ type Client struct {
 
 	mu     sync.Mutex
 	conn   *quic.Conn
+	calls  *callStream // of conn; nil before the first call
 	closed bool
 }
 
@@ -59,23 +60,32 @@ func Dial(ctx context.Context, addr, token string) (*Client, error) {
 
 // Stream opens a stream as a net.Conn.
 func (c *Client) Stream(ctx context.Context) (net.Conn, error) {
+	conn, s, err := c.open(ctx, streamAPI)
+	if err != nil {
+		return nil, err
+	}
+	return newStreamConn(conn, s, nil, nil), nil
+}
+
+// open opens a stream of some kind.
+func (c *Client) open(ctx context.Context, kind byte) (*quic.Conn, *quic.Stream, error) {
 	for try := 0; ; try++ {
 		conn, err := c.connection(ctx)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		s, err := conn.OpenStreamSync(ctx)
 		if err == nil {
-			_, err = s.Write([]byte{streamAPI})
+			_, err = s.Write([]byte{kind})
 		}
 		if err == nil {
-			return newStreamConn(conn, s, nil, nil), nil
+			return conn, s, nil
 		}
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, nil, ctx.Err()
 		}
 		if try > 0 {
-			return nil, &ringapi.Error{Code: ringapi.TooFew, Message: fmt.Sprintf("the connection to %s broke: %v", c.addr, err)}
+			return nil, nil, &ringapi.Error{Code: ringapi.TooFew, Message: fmt.Sprintf("the connection to %s broke: %v", c.addr, err)}
 		}
 		c.drop(conn)
 	}

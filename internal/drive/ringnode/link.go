@@ -19,6 +19,7 @@ import (
 const (
 	streamData byte = 'd' // one, opened by the dialer: messages of the data
 	streamAPI  byte = 'a' // any number: HTTP/1.1
+	streamCall byte = 'c' // of a program, any number: calls (calls.go)
 )
 
 // link is one connection between this host and another member, from the moment that it is wanted: what is sent before it is there

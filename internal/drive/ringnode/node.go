@@ -53,6 +53,7 @@ type Node struct {
 	counters  counters
 	guests    guests
 	clients   atomic.Int64 // connections of programs
+	callBytes atomic.Int64 // of values and replies in hand for them
 	questions questions
 
 	inquiry  inquiry
@@ -63,7 +64,8 @@ type Node struct {
 	mu      sync.Mutex
 	ring    *ring.Node                      // guarded by mu, as all below
 	data    *replica.Replica                // guarded by mu
-	ops     map[uint64]chan replica.Result  // operations of the API, by number
+	after   aftermath                       // of the present step
+	ops     map[uint64]func(replica.Result) // operations of users, by number; called with mu held
 	watches map[uint64]func(replica.Result) // by number
 	lookups map[uint64]chan ring.Result     // of the API, by token
 	seq     uint64                          // of operations and lookups
@@ -94,7 +96,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, log: cfg.Log, start: time.Now(), advertise: advertise, ready: make(chan struct{}), informed: make(chan struct{}), gone: make(chan struct{}),
 		ended: make(chan struct{}), kicked: make(chan struct{}, 1), expelled: make(chan struct{}, 1),
-		wake: make(chan struct{}, 1), ops: make(map[uint64]chan replica.Result), watches: make(map[uint64]func(replica.Result)),
+		wake: make(chan struct{}, 1), ops: make(map[uint64]func(replica.Result)), watches: make(map[uint64]func(replica.Result)),
 		lookups: make(map[uint64]chan ring.Result)}
 	if err := n.open(listenAddr); err != nil {
 		n.Close()

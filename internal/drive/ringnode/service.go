@@ -33,7 +33,7 @@ func (n *Node) operate(ctx context.Context, begin func(now time.Duration, op uin
 	n.step("beginning an operation", func(now time.Duration) {
 		began = true
 		op = n.nextSeq()
-		n.ops[op] = ch
+		n.ops[op] = func(r replica.Result) { ch <- r }
 		begin(now, op, now+patience)
 	})
 	if !began {
@@ -130,16 +130,32 @@ func checkKey(key string) error {
 	return nil
 }
 
-// Get reads a key from a quorum of its holders.
-func (n *Node) Get(ctx context.Context, key string, o ringapi.GetOptions) (*ringapi.Get, error) {
+var errAtLeast = &ringapi.Error{Code: ringapi.Invalid, Message: "the version that the read must have seen is none that a ring gave out", Hint: "copy it from a get or put"}
+
+// begin begins an operation of the replica with mu held, and under a number by which n.ops knows who waits for its end.
+type begin func(now time.Duration, op uint64, deadline time.Duration)
+
+// getting prepares a read of a key; what it returns begins it.
+func (n *Node) getting(key string, o ringapi.GetOptions) (begin, error) {
 	if err := checkKey(key); err != nil {
 		return nil, err
 	}
 	covers, err := ringwire.ParseContext(o.AtLeast)
 	if err != nil {
-		return nil, &ringapi.Error{Code: ringapi.Invalid, Message: "the version that the read must have seen is none that a ring gave out", Hint: "copy it from a get or put"}
+		return nil, errAtLeast
 	}
 	if err := n.enoughToRead(); err != nil {
+		return nil, err
+	}
+	return func(now time.Duration, op uint64, deadline time.Duration) {
+		n.data.Get(now, op, replica.Get{Key: key, Covers: covers, Deadline: deadline})
+	}, nil
+}
+
+// Get reads a key from a quorum of its holders.
+func (n *Node) Get(ctx context.Context, key string, o ringapi.GetOptions) (*ringapi.Get, error) {
+	read, err := n.getting(key, o)
+	if err != nil {
 		return nil, err
 	}
 	var trace *ring.Result
@@ -150,12 +166,18 @@ func (n *Node) Get(ctx context.Context, key string, o ringapi.GetOptions) (*ring
 		}
 		trace = &r
 	}
-	r, err := n.operate(ctx, func(now time.Duration, op uint64, deadline time.Duration) {
-		n.data.Get(now, op, replica.Get{Key: key, Covers: covers, Deadline: deadline})
-	})
+	r, err := n.operate(ctx, read)
 	if err != nil {
 		return nil, err
 	}
+	n.mu.Lock()
+	s := n.size()
+	n.mu.Unlock()
+	return n.got(key, r, o, s, trace)
+}
+
+// got turns the end of a read into its document, or an error.
+func (n *Node) got(key string, r replica.Result, o ringapi.GetOptions, s ringSize, trace *ring.Result) (*ringapi.Get, error) {
 	if r.Status != replica.OK {
 		return nil, statusError(key, r)
 	}
@@ -163,8 +185,20 @@ func (n *Node) Get(ctx context.Context, key string, o ringapi.GetOptions) (*ring
 	if err != nil {
 		return nil, err
 	}
-	n.route(out, r, trace)
+	n.route(out, r, s, trace)
 	return out, nil
+}
+
+// ringSize is how many hosts the ring is known to have; complete: these are all.
+type ringSize struct {
+	hosts    int
+	complete bool
+}
+
+// size is the ring's; mu is held.
+func (n *Node) size() (s ringSize) {
+	s.hosts, s.complete = n.ring.Members()
+	return s
 }
 
 // found turns a read into its document.
@@ -231,17 +265,14 @@ func sample(live []ringwire.Version, count int) [][]byte {
 }
 
 // route fills in who holds a key and how it was found.
-func (n *Node) route(out *ringapi.Get, r replica.Result, trace *ring.Result) {
+func (n *Node) route(out *ringapi.Get, r replica.Result, s ringSize, trace *ring.Result) {
 	if len(r.Holders) > 0 {
 		out.Owner = n.hosts.addr(r.Holders[0].Host).String()
 		if r.Holders[0].Host != self {
 			out.Hops = 1
 		}
 	}
-	n.mu.Lock()
-	v := n.ring.View()
-	n.mu.Unlock()
-	out.ExpectedHops = n.expectedHops(v.Members, v.Complete && trace == nil)
+	out.ExpectedHops = n.expectedHops(s.hosts, s.complete && trace == nil)
 	if trace == nil {
 		return
 	}
@@ -318,16 +349,21 @@ type putOptions struct {
 	cond replica.Condition
 }
 
-// put writes a key, whoever's.
-func (n *Node) put(ctx context.Context, key string, value []byte, o putOptions) (replica.Result, error) {
-	r, err := n.operate(ctx, func(now time.Duration, op uint64, deadline time.Duration) {
+// putting begins a write of a key, whoever's.
+func (n *Node) putting(key string, value []byte, o putOptions) begin {
+	return func(now time.Duration, op uint64, deadline time.Duration) {
 		if n.full {
-			n.ops[op] <- replica.Result{Status: replica.Full}
+			n.ops[op](replica.Result{Status: replica.Full})
 			delete(n.ops, op)
 			return
 		}
 		n.data.Put(now, op, replica.Put{Key: key, Value: value, Set: o.set, TTL: o.ttl, If: o.cond, Deadline: deadline})
-	})
+	}
+}
+
+// put writes a key, whoever's.
+func (n *Node) put(ctx context.Context, key string, value []byte, o putOptions) (replica.Result, error) {
+	r, err := n.operate(ctx, n.putting(key, value, o))
 	if err == nil && r.Status != replica.OK {
 		err = writeError(key, r, o.set, false, o.cond)
 	}
@@ -348,22 +384,28 @@ func condition(ifVersion string) (c replica.Condition, err error) {
 	return c, nil
 }
 
-// Put writes a register, or adds a member to a set.
-func (n *Node) Put(ctx context.Context, key string, value []byte, o ringapi.PutOptions) (*ringapi.Put, error) {
+// userPut reads the options of a user's write.
+func (n *Node) userPut(key string, o ringapi.PutOptions) (p putOptions, err error) {
 	if err := checkKey(key); err != nil {
-		return nil, err
+		return p, err
 	}
 	if o.TTL < 0 || o.TTL > ringwire.MaxTTL {
-		return nil, &ringapi.Error{Code: ringapi.Invalid, Message: "a time to live is 0 (for ever) to 100 years"}
+		return p, &ringapi.Error{Code: ringapi.Invalid, Message: "a time to live is 0 (for ever) to 100 years"}
 	}
 	c, err := condition(o.IfVersion)
 	if err != nil {
+		return p, err
+	}
+	return putOptions{o.TTL, o.Set, c}, n.enoughToWrite()
+}
+
+// Put writes a register, or adds a member to a set.
+func (n *Node) Put(ctx context.Context, key string, value []byte, o ringapi.PutOptions) (*ringapi.Put, error) {
+	p, err := n.userPut(key, o)
+	if err != nil {
 		return nil, err
 	}
-	if err := n.enoughToWrite(); err != nil {
-		return nil, err
-	}
-	r, err := n.put(ctx, key, value, putOptions{o.TTL, o.Set, c})
+	r, err := n.put(ctx, key, value, p)
 	if err != nil {
 		return nil, err
 	}
@@ -379,24 +421,30 @@ func (n *Node) wrote(key string, r replica.Result) *ringapi.Put {
 	return out
 }
 
-// Delete removes a key.
-func (n *Node) Delete(ctx context.Context, key string, ifVersion string) (*ringapi.Put, error) {
+// deleting prepares the removal of a key; what it returns begins it.
+func (n *Node) deleting(key string, ifVersion string) (begin, replica.Condition, error) {
 	if err := checkKey(key); err != nil {
-		return nil, err
+		return nil, replica.Condition{}, err
 	}
 	c, err := condition(ifVersion)
 	if err != nil {
-		return nil, err
+		return nil, c, err
 	}
 	if c.Absent {
-		return nil, &ringapi.Error{Code: ringapi.Invalid, Message: "a key that must not exist cannot be deleted"}
+		return nil, c, &ringapi.Error{Code: ringapi.Invalid, Message: "a key that must not exist cannot be deleted"}
 	}
-	if err := n.enoughToWrite(); err != nil {
+	return func(now time.Duration, op uint64, deadline time.Duration) {
+		n.data.Delete(now, op, replica.Delete{Key: key, If: c, Deadline: deadline})
+	}, c, n.enoughToWrite()
+}
+
+// Delete removes a key.
+func (n *Node) Delete(ctx context.Context, key string, ifVersion string) (*ringapi.Put, error) {
+	remove, c, err := n.deleting(key, ifVersion)
+	if err != nil {
 		return nil, err
 	}
-	r, err := n.operate(ctx, func(now time.Duration, op uint64, deadline time.Duration) {
-		n.data.Delete(now, op, replica.Delete{Key: key, If: c, Deadline: deadline})
-	})
+	r, err := n.operate(ctx, remove)
 	if err != nil {
 		return nil, err
 	}
@@ -425,7 +473,7 @@ func (n *Node) Watch(ctx context.Context, key string, since string, each func(*r
 	n.step("beginning a watch", func(now time.Duration) {
 		began = true
 		op = n.nextSeq()
-		n.ops[op] = end
+		n.ops[op] = func(r replica.Result) { end <- r }
 		n.watches[op] = func(r replica.Result) { // the latest counts: a slow watcher misses steps, not the outcome
 			select {
 			case <-changes:
@@ -465,6 +513,9 @@ func (n *Node) tellWatcher(key string, r replica.Result, each func(*ringapi.Get)
 	if err != nil {
 		return err
 	}
-	n.route(out, r, nil)
+	n.mu.Lock()
+	s := n.size()
+	n.mu.Unlock()
+	n.route(out, r, s, nil)
 	return each(out)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/core/replica"
@@ -16,10 +17,41 @@ import (
 // them any more; the process goes on and says so.
 var errInternal = errors.New("internal error")
 
+// aftermath is what a step leaves to be done once the lock is free.
+type aftermath struct {
+	outboxes []*outbox // to be flushed
+	results  []func()  // whom to tell of the end of an operation
+}
+
+// post notes that an outbox has something to send.
+func (a *aftermath) post(o *outbox) {
+	if !slices.Contains(a.outboxes, o) { // a handful
+		a.outboxes = append(a.outboxes, o)
+	}
+}
+
+// release gives mu back and does what the step has left.
+func (n *Node) release() {
+	a := n.after
+	n.after = aftermath{}
+	n.mu.Unlock()
+	for _, tell := range a.results {
+		func() {
+			defer n.recovered("answering a call", nil)
+			tell()
+		}()
+	}
+	for _, o := range a.outboxes {
+		if wrote := o.flush(); wrote > 0 {
+			n.counters.sent(wrote)
+		}
+	}
+}
+
 // step gives the machines one input and does what they ask for. Nothing in it blocks but reads of the store.
 func (n *Node) step(doing string, input func(now time.Duration)) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
+	defer n.release()
 	if n.broken != nil || n.stopped {
 		return
 	}
@@ -123,9 +155,9 @@ func (n *Node) doData(now time.Duration, a *replica.Action) {
 	case replica.Locate:
 		n.ring.Lookup(now, a.Position, a.Token|locating, ring.Recursive)
 	case replica.Done:
-		if ch := n.ops[a.Op]; ch != nil {
+		if done := n.ops[a.Op]; done != nil {
 			delete(n.ops, a.Op)
-			ch <- a.Result
+			done(a.Result)
 		}
 	case replica.Changed:
 		if f := n.watches[a.Op]; f != nil {
@@ -164,20 +196,22 @@ func (n *Node) committed(changes []change, err error) {
 // sendRing queues a message of core/ring. It may get lost, as any may; the machines repeat what matters.
 func (n *Node) sendRing(to ringwire.Host, m *ring.Message) {
 	l := n.reach(to)
-	if l == nil || !l.ring.push(frameMessage, func(names *namer, b []byte) []byte { return names.appendRing(b, m) }) {
+	if l == nil || !l.ring.post(frameMessage, func(names *namer, b []byte) []byte { return names.appendRing(b, m) }) {
 		n.counters.dropped.Add(1)
 		return
 	}
+	n.after.post(l.ring)
 	l.touch()
 	n.counters.ringSent.Add(1)
 }
 
 func (n *Node) sendData(to ringwire.Host, m *ringwire.Data) {
 	l := n.reach(to)
-	if l == nil || !l.data.push(frameMessage, func(_ *namer, b []byte) []byte { return m.Append(b) }) {
+	if l == nil || !l.data.post(frameMessage, func(_ *namer, b []byte) []byte { return m.Append(b) }) {
 		n.counters.dataDropped.Add(1)
 		return
 	}
+	n.after.post(l.data)
 	l.touch()
 	n.counters.dataSent.Add(1)
 }
@@ -261,9 +295,9 @@ func (n *Node) recall() (refs []ringwire.Ref) {
 
 // failAll ends all operations after a fault; mu is held.
 func (n *Node) failAll() {
-	for op, ch := range n.ops {
+	for op, done := range n.ops {
 		delete(n.ops, op)
-		ch <- replica.Result{Status: replica.Broken}
+		done(replica.Result{Status: replica.Broken})
 	}
 	for token, ch := range n.lookups {
 		delete(n.lookups, token)
@@ -274,10 +308,10 @@ func (n *Node) failAll() {
 // endOperations ends all operations when the node stops.
 func (n *Node) endOperations() {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	for op, ch := range n.ops {
+	defer n.release()
+	for op, done := range n.ops {
 		delete(n.ops, op)
-		ch <- replica.Result{Status: replica.Gone}
+		done(replica.Result{Status: replica.Gone})
 	}
 	for token, ch := range n.lookups {
 		delete(n.lookups, token)
