@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"slices"
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
@@ -22,7 +23,8 @@ type op struct {
 	extra   int              // hosts to ask beyond Q, since others are slow
 	rereads int              // of the whole quorum, since it had not seen covers
 	behind  bool             // a quorum has answered that had not seen covers
-	merged  *ringwire.Record // all that was read
+	merged  known            // all that was read
+	base    known            // what other holders need not send again
 	members int              // of a filtered read
 	target  *ringwire.Record // repairing and writing: what has to be on disk
 	digest  ringwire.Digest  // of target
@@ -30,6 +32,13 @@ type op struct {
 	last   *ringwire.Record // of a watch: as reported
 	lastAt time.Duration
 	told   bool // of a watch: last is valid
+}
+
+// known is a record that this host knows, perhaps that there is none.
+type known struct {
+	is     bool             // else nothing is known
+	rec    *ringwire.Record // nil: none
+	digest ringwire.Digest  // of rec; zero in merged when it has not been worked out
 }
 
 type opKind uint8
@@ -55,7 +64,10 @@ type place struct {
 	ref    ringwire.Ref
 	ask    uint64        // the question under way; 0 = none
 	since  time.Duration // when it was asked
-	read   bool          // has answered the read
+	read   bool          // has answered the read: what it has has the digest
+	shown  bool          // and is in what was merged
+	whole  bool          // it was asked for the record, and not only for its digest
+	must   bool          // it has to be, since nobody else has shown such a record
 	unsure bool          // said that it has not synchronised: the next host steps in
 	bad    bool          // forged, or refuses for good
 	full   bool          // refuses for want of room
@@ -130,14 +142,12 @@ func (r *Replica) begin(now time.Duration, o *op) {
 	r.advance(now)
 	o.pos = r.position(o.key)
 	r.ops[o.id] = o
-	if o.deadline != never {
-		r.order.add(o.deadline, o)
-	}
 	// Writes of one host to one key follow one another: a condition that one has checked is not undone by the next.
 	if o.kind == putOp || o.kind == deleteOp {
 		queue := r.queues[o.key]
 		r.queues[o.key] = append(queue, o)
 		if len(queue) > 0 {
+			r.order.add(o.deadline, o)
 			return
 		}
 	}
@@ -146,9 +156,13 @@ func (r *Replica) begin(now time.Duration, o *op) {
 }
 
 func (r *Replica) startReading(o *op) {
-	o.phase, o.merged, o.extra, o.members = reading, nil, 0, 0
+	o.phase, o.merged, o.base, o.extra, o.members = reading, known{}, known{}, 0, 0
+	if o.told {
+		last := o.last.Age(r.now - o.lastAt)
+		o.base = known{true, last, last.Digest()}
+	}
 	o.places = o.places[:0]
-	r.order.add(r.now+r.cfg.Retry/2, o)
+	r.order.add(min(r.now+r.cfg.Retry/2, o.deadline), o)
 	r.relocate(o)
 }
 
@@ -225,29 +239,60 @@ func (r *Replica) stepReading(o *op) {
 		}
 	}
 	if answered >= r.cfg.Read {
-		r.readDone(o)
+		if !r.unseen(o) {
+			r.readDone(o)
+		}
 		return
 	}
 	want := r.cfg.Read + o.extra - answered - under
-	for _, own := range [...]bool{true, false} { // this host itself answers fastest
+	for _, own := range [...]bool{true, false} {
 		for i := range group {
 			p := &group[i]
 			if want > 0 && !p.read && !p.bad && p.ask == 0 && (p.ref.Host == r.cfg.Self) == own {
 				want--
-				r.ask(o, p, r.question(o))
+				r.ask(o, p, r.question(o, p))
+				if own {
+					return // it answers before this input has ended, and the others' questions depend on that
+				}
 			}
 		}
 	}
 }
 
-// question is what a read sends.
-func (r *Replica) question(o *op) *ringwire.Data {
-	m := &ringwire.Data{Kind: ringwire.DataRead, Key: o.key}
-	if r.filtered(o) {
-		m.Filter, m.Member = true, hash(o.put.Value)
+// unseen asks those for their record who have told its digest alone while nobody has shown a record like it, and reports whether there are any.
+func (r *Replica) unseen(o *op) (any bool) {
+	for i := range o.places {
+		p := &o.places[i]
+		if !p.read || p.shown {
+			continue
+		}
+		any = true
+		if !slices.ContainsFunc(o.places, func(q place) bool { return q.ask != 0 && q.must && q.digest == p.digest }) { // one will do
+			p.must = true
+			r.ask(o, p, r.question(o, p))
+		}
 	}
-	if o.told {
-		m.Digest = o.last.Digest()
+	return any
+}
+
+// question is what a read sends to p. A value crosses once at most: a coordinator that is a holder lets the others compare with what it
+// has; any other asks one holder for the record and the rest for its digest.
+func (r *Replica) question(o *op, p *place) *ringwire.Data {
+	m := &ringwire.Data{Kind: ringwire.DataRead, Key: o.key}
+	p.whole = true
+	switch {
+	case r.filtered(o):
+		m.Filter, m.Member = true, hash(o.put.Value)
+	case p.must || p.ref.Host == r.cfg.Self:
+	case o.base.is:
+		m.Digest = o.base.digest
+	default:
+		for i := range o.places {
+			if q := &o.places[i]; q != p && q.whole && (q.ask != 0 || q.read && !q.unsure) {
+				m.Same, p.whole = true, false
+				break
+			}
+		}
 	}
 	return m
 }
@@ -273,7 +318,7 @@ func (r *Replica) opReply(o *op, from ringwire.Host, m *ringwire.Data) {
 		r.unask(p)
 		switch {
 		case m.Record != nil && (m.Record.Key != o.key || from != r.cfg.Self && !r.authentic(m.Record)):
-			p.bad = true
+			p.bad, p.read = true, false
 		case m.Kind == ringwire.DataAnswer && o.phase == reading:
 			r.answered(o, p, m)
 		case m.Kind == ringwire.DataWritten && o.phase != reading:
@@ -284,19 +329,56 @@ func (r *Replica) opReply(o *op, from ringwire.Host, m *ringwire.Data) {
 	}
 }
 
+// answered takes the answer to a read: a record, or only the digest of one.
 func (r *Replica) answered(o *op, p *place, m *ringwire.Data) {
-	rec := m.Record
-	if m.Same && o.told && o.last != nil {
-		rec = o.last.Age(r.now - o.lastAt)
+	var got known
+	switch {
+	case !m.Same:
+		got = known{true, m.Record, m.Record.Digest()} // whatever it says that is
+	case o.base.is && m.Digest == o.base.digest:
+		got = o.base
+	case m.Digest == ringwire.Digest{}: // it has none
+		got.is = true
+	case p.must:
+		p.bad, p.read = true, false // it says that it has something, and does not show it
+		return
+	default: // as asked; or like what this host had when it asked, and has no more
+		p.read, p.shown, p.unsure, p.digest = true, false, !m.Sure, m.Digest
+		for i := range o.places {
+			q := &o.places[i]
+			p.shown = p.shown || q.read && q.shown && q.digest == p.digest
+		}
+		return
 	}
-	p.read, p.unsure, p.digest = true, !m.Sure, rec.Digest()
+	p.read, p.unsure, p.digest = true, !m.Sure, got.digest
+	for i := range o.places {
+		if q := &o.places[i]; q.read && q.digest == p.digest {
+			q.shown = true
+		}
+	}
 	o.members = max(o.members, int(m.Members))
-	o.merged = ringwire.Merge(o.merged, rec)
+	if p.ref.Host == r.cfg.Self && !r.filtered(o) {
+		o.base = got
+	}
+	switch {
+	case !o.merged.is:
+		o.merged = got
+	case got.digest != o.merged.digest:
+		o.merged = known{true, ringwire.Merge(o.merged.rec, got.rec), ringwire.Digest{}}
+	}
+}
+
+// sum is the digest of what was read, which is mostly that of each answer.
+func (o *op) sum() ringwire.Digest {
+	if o.merged.rec != nil && o.merged.digest == (ringwire.Digest{}) {
+		o.merged.digest = o.merged.rec.Digest()
+	}
+	return o.merged.digest
 }
 
 // readDone has the answers of Q holders that are sure.
 func (r *Replica) readDone(o *op) {
-	if o.kind != watchOp && !o.merged.Context().Includes(o.covers) {
+	if o.kind != watchOp && !o.merged.rec.Context().Includes(o.covers) {
 		r.readMore(o)
 		return
 	}
@@ -305,7 +387,7 @@ func (r *Replica) readDone(o *op) {
 		return
 	}
 	// All of the quorum the same: every later quorum meets it in a host that has as much. Else the merge has to get there first.
-	digest := o.merged.Digest()
+	digest := o.sum()
 	differ := false
 	for i := range o.places {
 		p := &o.places[i]
@@ -324,11 +406,11 @@ func (r *Replica) readDone(o *op) {
 
 // repair has the merge of what was read written back, unless nobody could take it.
 func (r *Replica) repair(o *op) {
-	if !o.merged.Fits() {
+	if !o.merged.rec.Fits() {
 		r.finish(o, Result{Status: TooLarge})
 		return
 	}
-	r.startWriting(o, repairing, o.merged)
+	r.startWriting(o, repairing, o.merged.rec)
 }
 
 // readMore asks on for a version that the client has seen but this quorum has not: the rest of the group, which grows by whoever
@@ -339,12 +421,12 @@ func (r *Replica) readMore(o *op) {
 	for i := range o.places {
 		p := &o.places[i]
 		if i < group && !p.read && !p.bad && p.ask == 0 {
-			r.ask(o, p, r.question(o))
+			r.ask(o, p, r.question(o, p))
 		}
 		waits = waits || p.ask != 0
 	}
 	if !waits && o.kind != getOp && o.rereads >= 2 {
-		r.finish(o, Result{Status: Conflict, Record: o.merged, Version: o.merged.Context()})
+		r.finish(o, Result{Status: Conflict, Record: o.merged.rec, Version: o.merged.rec.Context()})
 	}
 }
 
@@ -378,7 +460,7 @@ func (r *Replica) stepWriting(o *op) {
 			r.decide(o)
 			return
 		}
-		r.finish(o, Result{Status: OK, Record: o.target, Version: ringwire.Merge(o.merged, o.target).Context(), Holders: acked(group)})
+		r.finish(o, Result{Status: OK, Record: o.target, Version: ringwire.Merge(o.merged.rec, o.target).Context(), Holders: acked(group)})
 		return
 	}
 	if o.phase == writing && r.noneHasRoom(group, len(o.places), need) {
@@ -432,11 +514,11 @@ func (r *Replica) acknowledged(o *op, p *place, m *ringwire.Data) {
 		return
 	}
 	// It has more: what was read must include it, or two readers might see what neither could have seen first.
-	merged := ringwire.Merge(o.merged, m.Record)
+	merged := ringwire.Merge(o.merged.rec, m.Record)
 	if merged.Digest() == o.digest {
 		return // says that it has another state but does not show it: not counted, asked again at the next retry
 	}
-	o.merged = merged
+	o.merged = known{is: true, rec: merged}
 	r.repair(o)
 }
 
@@ -465,7 +547,7 @@ func (r *Replica) wake(o *op) {
 		}
 		return
 	}
-	r.order.add(r.now+r.cfg.Retry/2, o)
+	r.order.add(min(r.now+r.cfg.Retry/2, o.deadline), o)
 	o.extra++
 	quiet := true
 	for i := range o.places {
@@ -473,6 +555,7 @@ func (r *Replica) wake(o *op) {
 			quiet = false
 			if r.now-p.since >= r.cfg.Retry {
 				r.unask(p)
+				p.read = p.read && p.shown // who does not show what it has has not answered
 			}
 		}
 	}
@@ -499,9 +582,9 @@ func (r *Replica) wake(o *op) {
 func (r *Replica) late(o *op) Result {
 	switch {
 	case o.phase == reading && o.kind == getOp && o.behind:
-		return Result{Status: Behind, Record: o.merged, Version: o.merged.Context()}
+		return Result{Status: Behind, Record: o.merged.rec, Version: o.merged.rec.Context()}
 	case o.phase == reading && o.kind != getOp && o.rereads > 0 && len(o.covers) > 0:
-		return Result{Status: Conflict, Record: o.merged, Version: o.merged.Context()}
+		return Result{Status: Conflict, Record: o.merged.rec, Version: o.merged.rec.Context()}
 	}
 	return Result{Status: TooFew}
 }
@@ -531,6 +614,8 @@ func (r *Replica) end(o *op) {
 	for i := range o.places {
 		r.unask(&o.places[i])
 	}
+	// It stays in the order until its time comes: not what it has read, though, which may be large.
+	o.merged, o.base, o.target, o.last, o.put.Value = known{}, known{}, nil, nil, nil
 	if o.kind != putOp && o.kind != deleteOp {
 		return
 	}

@@ -43,8 +43,8 @@ func (r *Replica) decide(o *op) {
 
 // found is what a read found.
 func (r *Replica) found(o *op) Result {
-	live := o.merged.Live()
-	res := Result{Record: o.merged, Version: o.merged.Context(), Members: len(live)}
+	live := o.merged.rec.Live()
+	res := Result{Record: o.merged.rec, Version: o.merged.rec.Context(), Members: len(live)}
 	if len(live) == 0 {
 		res.Status = NotFound
 	}
@@ -58,11 +58,11 @@ func (r *Replica) found(o *op) Result {
 
 // refused checks a write against what is there.
 func (r *Replica) refused(o *op) Status {
-	live := o.merged.Live()
+	live := o.merged.rec.Live()
 	switch c := o.put.If; {
 	case c.Absent && len(live) > 0:
 		return Conflict
-	case len(c.Version) > 0 && !c.Version.Includes(o.merged.Context()):
+	case len(c.Version) > 0 && !c.Version.Includes(o.merged.rec.Context()):
 		return Conflict // that the merge includes the version was seen to before
 	}
 	if o.kind == deleteOp {
@@ -108,12 +108,12 @@ func (r *Replica) newValue(o *op) *ringwire.Record {
 	if o.put.Set {
 		member = hash(o.put.Value)
 	}
-	v := r.version(o.merged, o.put.Set, member)
+	v := r.version(o.merged.rec, o.put.Set, member)
 	v.Value, v.Hash = append(make([]byte, 0, len(o.put.Value)), o.put.Value...), hash(o.put.Value)
 	if ttl := o.put.TTL; ttl > 0 {
 		v.TTL = (ttl + time.Millisecond - 1).Truncate(time.Millisecond)
 		v.Left = v.TTL
-		v.Linger = outlived(o.merged, &v)
+		v.Linger = outlived(o.merged.rec, &v)
 	}
 	return r.sign(o.key, v)
 }
@@ -135,11 +135,11 @@ func outlived(rec *ringwire.Record, v *ringwire.Version) bool {
 // newTombstones is the record of a delete: one tombstone for the register, or for each member.
 func (r *Replica) newTombstones(o *op) *ringwire.Record {
 	var versions []ringwire.Version
-	for i, old := range o.merged.Live() {
+	for i, old := range o.merged.rec.Live() {
 		if !old.Set && i > 0 {
 			continue // one covers all siblings
 		}
-		v := r.version(o.merged, old.Set, old.Member)
+		v := r.version(o.merged.rec, old.Set, old.Member)
 		v.Tombstone, v.Left = true, ringwire.Retention
 		versions = append(versions, v)
 	}
@@ -161,11 +161,11 @@ func (r *Replica) sign(key string, versions ...ringwire.Version) *ringwire.Recor
 
 // report tells a watcher of a change, and looks again after WatchEvery.
 func (r *Replica) report(o *op) {
-	known := o.told && o.last.Digest() == o.merged.Digest() || !o.told && len(o.covers) > 0 && o.covers.Equal(o.merged.Context())
-	if !known && (o.told || o.merged != nil || len(o.covers) > 0) {
+	news := !(o.told && o.last.Digest() == o.sum() || !o.told && len(o.covers) > 0 && o.covers.Equal(o.merged.rec.Context()))
+	if news && (o.told || o.merged.rec != nil || len(o.covers) > 0) {
 		r.emit(Action{Kind: Changed, Op: o.id, Result: r.found(o)})
 	}
-	o.last, o.lastAt, o.told = o.merged, r.now, true
+	o.last, o.lastAt, o.told = o.merged.rec, r.now, true
 	o.phase = waiting
 	for i := range o.places {
 		r.unask(&o.places[i])

@@ -16,14 +16,24 @@ func (r *Replica) onRead(from ringwire.Host, m *ringwire.Data) {
 		r.stats.Malformed++
 		return
 	}
-	rec := r.load(m.Key)
-	a := &ringwire.Data{Kind: ringwire.DataAnswer, Op: m.Op, Sure: r.sure(r.position(m.Key)), Digest: r.digest(m.Key, rec)}
-	if a.Same = m.Digest == a.Digest; !a.Same || m.Filter {
-		a.Record, a.Same = rec, false
+	a := &ringwire.Data{Kind: ringwire.DataAnswer, Op: m.Op, Sure: r.sure(r.position(m.Key))}
+	digest, indexed := r.indexed(m.Key)
+	if a.Digest = digest; indexed && !m.Filter && (m.Same || m.Digest == digest) {
+		a.Same = true // without a look at the record
+		r.send(from, a)
+		return
 	}
-	if m.Filter {
-		a.Members = uint32(len(rec.Live()))
-		a.Record = rec.Only(m.Member)
+	rec := r.load(m.Key)
+	if !indexed {
+		a.Digest = rec.Digest()
+	}
+	switch {
+	case m.Filter:
+		a.Members, a.Record = uint32(len(rec.Live())), rec.Only(m.Member)
+	case m.Same || m.Digest == a.Digest:
+		a.Same = true
+	default:
+		a.Record = rec
 	}
 	r.send(from, a)
 }

@@ -58,10 +58,23 @@ func (r *Replica) load(key string) *ringwire.Record {
 	return rec
 }
 
-// digest is rec's, which load has just returned for the key. The index knows it unless a version's time is over since.
+// indexed is the digest of a key's record, zero for none, if the index knows it: a record that is on its way to the disk, and one of which a
+// version's time is over since, have to be looked at.
+func (r *Replica) indexed(key string) (d ringwire.Digest, ok bool) {
+	if r.writing[key] != 0 {
+		return d, false
+	}
+	e := r.index.byKey[key]
+	if e == nil {
+		return d, true
+	}
+	return e.digest, e.next == 0 || e.next > r.now
+}
+
+// digest is rec's, which load has just returned for the key.
 func (r *Replica) digest(key string, rec *ringwire.Record) ringwire.Digest {
-	if e := r.index.byKey[key]; e != nil && r.writing[key] == 0 && (e.next == 0 || e.next > r.now) {
-		return e.digest
+	if d, ok := r.indexed(key); ok {
+		return d
 	}
 	return rec.Digest()
 }

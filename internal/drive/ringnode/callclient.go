@@ -225,7 +225,7 @@ func (c *Client) write(ctx context.Context, call ringwire.Call) (*ringapi.Put, e
 	if err != nil {
 		return nil, err
 	}
-	out := &ringapi.Put{Key: call.Key, Version: p.Version, Acks: p.Acks, Replicas: p.Replicas}
+	out := &ringapi.Put{Key: call.Key, Version: p.Version, Acks: p.Acks, Holders: p.Holders, Replicas: p.Replicas}
 	if out.Replicas == nil {
 		out.Replicas = []string{}
 	}

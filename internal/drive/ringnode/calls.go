@@ -265,5 +265,5 @@ func (n *Node) replyOfWrite(key string, r replica.Result, set, deletion bool, c 
 		return nil, writeError(key, r, set, deletion, c)
 	}
 	p := n.wrote(key, r)
-	return &ringwire.Reply{Version: p.Version, Acks: p.Acks, Replicas: p.Replicas}, nil
+	return &ringwire.Reply{Version: p.Version, Acks: p.Acks, Holders: p.Holders, Replicas: p.Replicas}, nil
 }

@@ -123,6 +123,7 @@ type Reply struct {
 	ExpectedHops float64
 
 	Acks     int
+	Holders  int // there are to be
 	Replicas []string
 }
 
@@ -137,7 +138,7 @@ const (
 
 func (p *Reply) parts() (parts byte) {
 	for i, has := range [...]bool{p.Code != "" || p.Message != "" || p.Hint != "", p.Value != nil, len(p.Siblings)+len(p.Members)+p.MemberCount > 0,
-		p.Owner != "" || p.Hops != 0 || p.ExpectedHops != 0, p.Acks != 0 || len(p.Replicas) > 0} {
+		p.Owner != "" || p.Hops != 0 || p.ExpectedHops != 0, p.Acks != 0 || p.Holders != 0 || len(p.Replicas) > 0} {
 		if has {
 			parts |= 1 << i
 		}
@@ -162,7 +163,7 @@ func (p *Reply) Append(b []byte) []byte {
 		b = appendUint64(b, math.Float64bits(p.ExpectedHops))
 	}
 	if parts&replyWrite != 0 {
-		b = binary.AppendUvarint(b, uint64(p.Acks))
+		b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(p.Acks)), uint64(p.Holders))
 		b = binary.AppendUvarint(b, uint64(len(p.Replicas)))
 		for _, r := range p.Replicas {
 			b = AppendString(b, r)
@@ -203,7 +204,7 @@ func ParseReply(b []byte) (*Reply, error) {
 		}
 	}
 	if has(replyWrite) {
-		p.Acks = int(r.number(math.MaxInt32))
+		p.Acks, p.Holders = int(r.number(math.MaxInt32)), int(r.number(math.MaxInt32))
 		for range r.Count(1) {
 			p.Replicas = append(p.Replicas, r.Text(MaxText))
 			if r.Err() != nil {

@@ -28,7 +28,7 @@ var replies = []*Reply{
 	{ID: 4, Version: "AQ", Value: []byte("v"), Left: 90 * time.Second},
 	{ID: 5, Version: "AQ", Siblings: [][]byte{{}, []byte("b")}},
 	{ID: 6, Version: "AQ", Members: [][]byte{[]byte("a"), {}}, MemberCount: 1000},
-	{ID: 7, Version: "AQ", Acks: 2, Replicas: []string{"10.0.0.1:7000", "[::1]:7000"}},
+	{ID: 7, Version: "AQ", Acks: 2, Holders: 3, Replicas: []string{"10.0.0.1:7000", "[::1]:7000"}},
 }
 
 // What one side says the other understands, to the difference between an empty value and none.

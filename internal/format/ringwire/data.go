@@ -9,10 +9,10 @@ type DataKind uint8
 // The messages of the data, host to host. A question has a number, Op, that the asker chose and that the answer repeats.
 const (
 	// DataRead asks for a record. Fields: Op, Key; Digest of the record that the asker has (zero: none), to be told Same
-	// instead of sent it again; with Filter only versions of the set's member Member count.
+	// instead of sent it again; Same to be told the digest alone; with Filter only versions of the set's member Member count.
 	DataRead DataKind = iota + 1
-	// DataAnswer: Op; Sure; Digest of the whole record here; Same, or Record (nil: none here); Members, the live members of
-	// a set.
+	// DataAnswer: Op; Sure; Digest of the whole record here (zero: none); Same where the question wants no record, or has one like it; else
+	// Record (nil: none here); Members, the live members of a set.
 	DataAnswer
 	// DataWrite asks to merge Record and sync it to disk. Op, Record; Filter not to be sent what is there beyond it.
 	DataWrite
