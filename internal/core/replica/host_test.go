@@ -22,6 +22,7 @@ type net struct {
 	events []event                     // by time, and of equal times in the order in which they were added
 	drop   map[[2]ringwire.Host]string // what is lost on the way from one to another: all, write, or nothing
 	log    func(string)
+	see    func(from, to *host, m *ringwire.Data) *ringwire.Data // what becomes of a message on its way, nil: lost; may be nil
 	op     uint64
 }
 
@@ -234,7 +235,10 @@ func (n *net) send(from, to *host, m *ringwire.Data) {
 	what := n.drop[[2]ringwire.Host{from.id, to.id}]
 	lost := what == "all" || what == m.Kind.String()
 	n.log(describe(from.id, to.id, key, m, lost))
-	if lost {
+	if n.see != nil {
+		m = n.see(from, to, m)
+	}
+	if lost || m == nil {
 		return
 	}
 	n.after(time.Millisecond, func() {
@@ -253,9 +257,18 @@ func describe(from, to ringwire.Host, key string, m *ringwire.Data, lost bool) s
 		return ""
 	case ringwire.DataRead:
 		line += " " + key
+		switch {
+		case m.Same:
+			line += ", the digest"
+		case m.Digest != ringwire.Digest{}:
+			line += ", unless like mine"
+		}
 	case ringwire.DataWrite:
 		line += " " + key + " " + text(m.Record)
 	case ringwire.DataAnswer, ringwire.DataWritten:
+		if m.Same {
+			line += " without"
+		}
 		if !m.Sure {
 			line += " unsure"
 		}

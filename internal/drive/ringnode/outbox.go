@@ -166,12 +166,15 @@ func (o *outbox) write(s stream, done <-chan struct{}, wrote func(int)) error {
 			return nil
 		case <-o.wake:
 		}
-		for b := o.swap(spare); len(b) > 0; b = o.swap(spare) {
-			if _, err := s.Write(b); err != nil {
-				return err
+		for more := true; more; {
+			b := o.swap(spare)
+			if more = len(b) > 0; more {
+				if _, err := s.Write(b); err != nil {
+					return err
+				}
+				wrote(len(b))
 			}
-			wrote(len(b))
-			spare = b
+			spare = b // also of nothing: the one before is filled again
 		}
 	}
 }
