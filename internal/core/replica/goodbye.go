@@ -73,6 +73,10 @@ func (r *Replica) heirs(pos ringwire.ID, n int) (hosts []ringwire.Ref) {
 			hosts = append(hosts, h)
 		}
 	}
+	if len(hosts) == 0 { // it may be this host that was cut off: nobody else will ever be known
+		clear(r.bye.silent)
+		return known[:min(n, len(known))]
+	}
 	return hosts
 }
 
