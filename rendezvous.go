@@ -25,10 +25,11 @@ const (
 	torrentPrefix = "torrent:"
 	peersPrefix   = "peers:"
 
-	// A peer tells the ring every ringInterval that it is there. One that died without a word is named for up to ringTTL.
+	// A peer tells the ring every ringInterval that it is there. One that left, or died, is named for up to ringTTL. It doesn't say goodbye: an
+	// entry that ends before the one that it replaces has to be remembered for 8 days, lest the old one come back, and a set has room for
+	// 4,096 entries, ended ones too. What ends by itself, refreshed with the same time to live, leaves nothing.
 	ringInterval = 2 * time.Minute
 	ringTTL      = 3 * ringInterval
-	goodbyeTTL   = time.Second // a member of a set cannot be removed, but its time can be over at once
 
 	maxTorrentName = 512 // bytes
 )
@@ -44,16 +45,15 @@ type RingPeers struct {
 func (r *RingPeers) Name() string { return "ring " + r.Addr }
 
 // Announce implements PeerSource: it refreshes our entry and returns a sample of the others. That our entry cannot be written
-// (the set may be full) does not matter while others are found.
+// (the set may be full) does not matter while others are found. Of a peer that leaves it says nothing: its entry ends by itself.
 func (r *RingPeers) Announce(ctx context.Context, a Announcement) ([]netip.AddrPort, time.Duration, error) {
+	if a.Leaving {
+		return nil, ringInterval, nil
+	}
 	key := peersPrefix + hex.EncodeToString(a.InfoHash[:])
 	self := netip.AddrPortFrom(r.Host.Unmap(), a.Port)
-	ttl := ringTTL
-	if a.Leaving {
-		ttl = goodbyeTTL
-	}
-	_, err := r.Ring.Put(ctx, key, []byte(self.String()), ring.PutOptions{Set: true, TTL: ttl})
-	if a.Want == 0 || a.Leaving {
+	_, err := r.Ring.Put(ctx, key, []byte(self.String()), ring.PutOptions{Set: true, TTL: ringTTL})
+	if a.Want == 0 {
 		return nil, ringInterval, err
 	}
 	got, getErr := r.Ring.Get(ctx, key, ring.GetOptions{Sample: a.Want})
