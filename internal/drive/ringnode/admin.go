@@ -3,6 +3,7 @@ package ringnode
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -176,6 +177,9 @@ func (n *Node) Rotate(ctx context.Context) (*ringapi.Token, error) {
 		return nil, errNotReady
 	}
 	missed, err := n.rotate(ctx)
+	if errors.Is(err, errSuperseded) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, &ringapi.Error{Code: ringapi.Failed, Message: "changing the secrets: " + err.Error()}
 	}

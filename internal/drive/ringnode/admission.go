@@ -3,7 +3,6 @@ package ringnode
 import (
 	"crypto/ed25519"
 	"encoding/hex"
-	"slices"
 	"sync"
 	"time"
 
@@ -53,7 +52,7 @@ func (a *admission) derive() {
 func (a *admission) trusts(c *ringwire.Certificate, now time.Time) bool {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	return a.id.secrets != nil && a.id.trusts(c, now)
+	return a.id.secrets != nil && a.id.trusts(c, a.public, now)
 }
 
 // isEvicted reports whether the host with this key must stay out.
@@ -81,19 +80,6 @@ func (a *admission) caPublic() ed25519.PublicKey {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	return a.public
-}
-
-// newSecrets are the generation after old, whose CA has the public key given.
-func newSecrets(old *ringwire.Secrets, public ed25519.PublicKey) (*ringwire.Secrets, error) {
-	_, ca, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		return nil, err
-	}
-	former := append(slices.Clone(old.Former), [32]byte(public))
-	if extra := len(former) - ringwire.MaxFormer; extra > 0 {
-		former = former[extra:]
-	}
-	return &ringwire.Secrets{Serial: old.Serial + 1, Seed: [32]byte(ca.Seed()), Former: former, Genesis: old.Genesis}, nil
 }
 
 // resign signs the content of a certificate with the present CA.
@@ -161,15 +147,16 @@ func (a *admission) evict(public [32]byte) {
 	a.evicted[public] = true
 }
 
-// adopt takes over rotated secrets and a certificate of them, once they are on disk. Older ones than the present are not taken.
+// adopt joins secrets to the present ones, with a certificate of what comes out, once that is on disk. It reports whether anything changed.
 func (a *admission) adopt(s *ringwire.Secrets, now time.Time) (bool, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if s.Serial <= a.id.secrets.Serial || s.Genesis != a.id.secrets.Genesis {
+	joined, changed := joinSecrets(a.id.secrets, s)
+	if !changed {
 		return false, nil
 	}
 	next := a.id
-	next.secrets = s
+	next.secrets = joined
 	next.certificate = next.renew(a.id.certificate, now)
 	if err := next.save(a.dir); err != nil {
 		return false, err

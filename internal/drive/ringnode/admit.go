@@ -187,6 +187,9 @@ func refusedBy(addr netip.AddrPort, err error) error {
 	var app *quic.ApplicationError
 	var own *refusal
 	switch {
+	case errors.As(err, &own) && !errors.As(err, &app) && own.code == codeStale:
+		return &ringapi.Error{Code: ringapi.Denied, Message: fmt.Sprintf("%v: the ring's secrets were changed since the token was made: it is void", addr),
+			Hint: "any member makes a new one: eddy ring token new"}
 	case errors.As(err, &own) && !errors.As(err, &app):
 		return &ringapi.Error{Code: ringapi.Denied, Message: fmt.Sprintf("%v is not a node of the ring that the token is for: %s", addr, own.why),
 			Hint: "check the address, and that the token is this ring's"}

@@ -3,10 +3,10 @@ package ringnode
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
+	"github.com/eddy-p2p/eddy/internal/format/ringapi"
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
 )
 
@@ -109,7 +109,8 @@ func (n *Node) evicted() {
 	}
 }
 
-// rotate makes new secrets, keeps them, and hands them to the members that it can reach. It returns those that it could not.
+// rotate makes new secrets, keeps them, and hands them to the members that it can reach. It returns those that it could not. When another
+// node did the same at the same time, and its secrets count, it says so.
 func (n *Node) rotate(ctx context.Context) (missed []ringwire.Host, err error) {
 	id := n.trust.identity()
 	next, err := newSecrets(id.secrets, n.trust.caPublic())
@@ -128,37 +129,67 @@ func (n *Node) rotate(ctx context.Context) (missed []ringwire.Host, err error) {
 			missed = append(missed, h)
 		}
 	})
-	return missed, n.adopt(next)
+	if err := n.adopt(next); err != nil {
+		return missed, err
+	}
+	if n.trust.identity().secrets.Seed != next.Seed {
+		return nil, errSuperseded
+	}
+	return missed, nil
 }
 
-// takeSecrets takes over secrets that a member hands on, and reports whether this host has them now.
+// errSuperseded tells the user of a rotation that another one at the same time was the one that counts.
+var errSuperseded = &ringapi.Error{Code: ringapi.Conflict, Message: "another node changed the ring's secrets at the same time, and those count",
+	Hint: "use the token that it gave, or make one: eddy ring token new"}
+
+// takeSecrets takes over secrets that a member hands on, and reports whether this host has them now. Who hands on others than it comes to have is
+// told of those.
 func (n *Node) takeSecrets(l *link, s *ringwire.Secrets) bool {
 	if n.outcast(l.host) {
 		return false
-	}
-	id := n.trust.identity()
-	// The present CA must be among the former ones of the new secrets: they continue this ring's.
-	if s.Serial <= id.secrets.Serial || !slices.Contains(s.Former, [32]byte(n.trust.caPublic())) {
-		return s.Serial == id.secrets.Serial && s.Seed == id.secrets.Seed
 	}
 	if err := n.adopt(s); err != nil {
 		n.log.Error("cannot take over the ring's new secrets", "err", err)
 		return false
 	}
-	return true
+	own := n.trust.identity().secrets
+	if own.Serial == s.Serial && own.Seed != s.Seed {
+		n.handSecrets(l, own)
+	}
+	return own.Serial == s.Serial && own.Seed == s.Seed
 }
 
-// adopt changes to new secrets: on disk first, then in the table of hosts, whose papers all members sign anew alike.
+// handSecrets tells a member of the secrets, and wants no answer: no question has the number 0.
+func (n *Node) handSecrets(l *link, s *ringwire.Secrets) {
+	l.data.push(frameControl, func(_ *namer, b []byte) []byte { return s.Append(append(b, controlRotate, 0)) })
+}
+
+// adopt joins new secrets to the present ones: on disk first, then in the table of hosts, whose papers all members sign anew alike. When two
+// generations of one serial met here, which two nodes made at the same time, all that this host is connected to are told of what came out.
 func (n *Node) adopt(s *ringwire.Secrets) error {
+	n.adopting.Lock()
+	defer n.adopting.Unlock()
+	before := n.trust.identity().secrets
 	adopted, err := n.trust.adopt(s, time.Now())
 	if err != nil || !adopted {
 		return err
 	}
-	n.hosts.resign(func(public [32]byte) bool { return !n.trust.isEvicted(public) })
 	id := n.trust.identity()
+	if id.secrets.Seed != before.Seed {
+		n.hosts.resign(func(public [32]byte) bool { return !n.trust.isEvicted(public) })
+		n.log.Warn("the ring's secrets were changed", "generation", s.Serial)
+	}
 	n.hosts.put(id.certificate, n.papers().presence)
 	n.verifier.forget()
-	n.log.Warn("the ring's secrets were changed", "generation", s.Serial)
+	if s.Serial != before.Serial {
+		return nil
+	}
+	n.log.Warn("two nodes changed the ring's secrets at the same time: the tokens of one of them are void", "replaced", id.secrets.Seed != before.Seed)
+	for _, l := range n.links.open() {
+		if !n.outcast(l.host) {
+			n.handSecrets(l, id.secrets)
+		}
+	}
 	return nil
 }
 

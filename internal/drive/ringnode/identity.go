@@ -84,9 +84,9 @@ func (id *identity) renew(old *ringwire.Certificate, now time.Time) *ringwire.Ce
 	return &c
 }
 
-// trusts reports whether the ring's present CA signed the certificate, and its time is not over.
-func (id *identity) trusts(c *ringwire.Certificate, now time.Time) bool {
-	return c.Ring == id.ring() && c.Serial == id.secrets.Serial && !c.Expired(now) && c.Verify(id.ca().Public().(ed25519.PublicKey))
+// trusts reports whether the ring's present CA, whose public key is given, signed the certificate, and its time is not over.
+func (id *identity) trusts(c *ringwire.Certificate, ca ed25519.PublicKey, now time.Time) bool {
+	return c.Ring == id.ring() && c.Serial == id.secrets.Serial && !c.Expired(now) && c.Verify(ca)
 }
 
 // remembers reports whether a former CA of the ring signed the certificate, whatever its time.

@@ -58,6 +58,7 @@ type Node struct {
 
 	inquiry  inquiry
 	systemMu sync.Mutex // held by who reads the system records
+	adopting sync.Mutex // held by who changes the secrets
 
 	wake chan struct{} // holds a token when the timer must be set anew
 
