@@ -4,6 +4,7 @@
 //	ringload echo -listen 127.0.0.1:7100
 //	ringload ring -nodes 127.0.0.1:7001,127.0.0.1:7002 -echo 127.0.0.1:7100 -dir /var/tmp   (the token in EDDY_RING_TOKEN)
 //	ringload certificates -dir DIR
+//	ringload silent -nodes 127.0.0.1:7001 -kind handshake
 //	ringload redis -nodes 127.0.0.1:7201 -certificates DIR
 package main
 
@@ -32,7 +33,7 @@ type plan struct {
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) < 2 {
-		log.Fatal("say what to do: echo, ring, redis or certificates")
+		log.Fatal("say what to do: echo, ring, silent, redis or certificates")
 	}
 	f := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
 	var p plan
@@ -47,6 +48,10 @@ func main() {
 	f.IntVar(&p.keys, "keys", 20, "keys that each client writes")
 	f.StringVar(&p.echo, "echo", "", "address of ringload echo, measured in turns with the rest")
 	f.StringVar(&p.dir, "dir", "", "directory: of ring, whose file system's sync is measured; of certificates, where they go")
+	kind := f.String("kind", silentHello, "of silent: how far the strangers come: hello, handshake, initial or spoofed")
+	connections := f.Int("connections", 10_000, "of silent: how many")
+	networks := f.Int("networks", 1, "of silent: /24s that they come from")
+	probes := f.Int("probes", 10, "of silent: honest clients, one after the other")
 	f.Parse(os.Args[2:])
 	p.warm = p.lasts / 8
 	err := errors.Join(numbers(*sizes, &p.sizes), numbers(*clients, &p.clients))
@@ -58,10 +63,15 @@ func main() {
 			err = writeCertificates(p.dir)
 		case "ring":
 			err = p.measure(ringTarget{addrs, os.Getenv("EDDY_RING_TOKEN"), *via == "api"})
+		case "silent":
+			s := newSilent(*nodes, *kind, *connections, *networks, *probes)
+			if err = s.check(); err == nil {
+				err = s.run()
+			}
 		case "redis":
 			err = p.measure(&redisTarget{first: addrs[0], certificates: *certificates})
 		default:
-			err = fmt.Errorf("%q is none of echo, ring, redis and certificates", os.Args[1])
+			err = fmt.Errorf("%q is none of echo, ring, silent, redis and certificates", os.Args[1])
 		}
 	}
 	if err != nil {
@@ -96,7 +106,9 @@ type line struct {
 }
 
 func print(l line) {
-	if err := json.NewEncoder(os.Stdout).Encode(l); err != nil {
+	if err := encode(l); err != nil {
 		log.Fatal("ringload: ", err)
 	}
 }
+
+func encode(document any) error { return json.NewEncoder(os.Stdout).Encode(document) }

@@ -36,10 +36,15 @@ func (n *Node) acceptConnections(ctx context.Context) {
 // greet hears the hello of a connection and serves it to its end.
 func (n *Node) greet(ctx context.Context, conn *quic.Conn) error {
 	place, _ := conn.Context().Value(strangerKey{}).(*stranger)
-	place.connected(func() { conn.CloseWithError(codeRefused, "") })
+	place.connected(func() { conn.CloseWithError(codeOverloaded, "") })
 	defer place.done()
 	short, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()
+	select {
+	case <-conn.HandshakeComplete():
+	case <-conn.Context().Done():
+	case <-short.Done():
+	}
 	// A stream that does not come in time, and one on which nothing comes, end the connection alike.
 	s, err := conn.AcceptStream(short)
 	if err != nil {

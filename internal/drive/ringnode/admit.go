@@ -110,7 +110,7 @@ func (n *Node) joinByToken(ctx context.Context) error {
 				return nil
 			}
 			var refused *ringapi.Error
-			if errors.As(err, &refused) && refused.Code != ringapi.TooFew {
+			if errors.As(err, &refused) && refused.Code != ringapi.TooFew && refused.Code != ringapi.Busy {
 				return err
 			}
 			n.log.Debug("cannot join", "at", at, "err", err)
@@ -176,7 +176,7 @@ func (n *Node) joinAt(ctx context.Context, at string, token ringwire.Token) erro
 	return nil
 }
 
-// undecidedError is a refusal for the time being.
+// undecidedError is a refusal for the time being: it is worth to ask again.
 type undecidedError struct{ api *ringapi.Error }
 
 func (e undecidedError) Error() string { return e.api.Error() }
@@ -208,7 +208,7 @@ func refusedBy(addr netip.AddrPort, err error) error {
 		e.Message = fmt.Sprintf("%v: the ring's secrets were changed while this node was away", addr)
 		e.Hint = "start it with --join and a new token; it keeps its ID and data"
 	case codeOverloaded:
-		return &ringapi.Error{Code: ringapi.Busy, Message: fmt.Sprintf("%v has too many clients", addr), Hint: "try again, or another node"}
+		return undecidedError{&ringapi.Error{Code: ringapi.Busy, Message: fmt.Sprintf("%v has too many connections", addr), Hint: "try again, or another node"}}
 	case codeParameters:
 		e.Code, e.Message, e.Hint = ringapi.Invalid, fmt.Sprintf("%v: the ring does not allow this", addr), "a client's token makes no members, and IDs are given only in rings with fewer bits"
 	case codeUndecided:

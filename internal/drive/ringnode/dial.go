@@ -146,6 +146,10 @@ func asAPIError(err error) error {
 
 func (c *Client) connectTo(ctx context.Context, addr netip.AddrPort) (*quic.Conn, error) {
 	conn, _, h, err := greetAt(ctx, c.transport, addr)
+	var full *quic.TransportError
+	if errors.As(err, &full) && full.Remote && full.ErrorCode == quic.ConnectionRefused {
+		return nil, undecidedError{&ringapi.Error{Code: ringapi.Busy, Message: fmt.Sprintf("%v has too many connections", addr), Hint: "try again, or another node"}}
+	}
 	if err != nil {
 		return nil, err
 	}

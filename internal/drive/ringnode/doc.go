@@ -49,7 +49,8 @@
 //
 // # Bounds
 //
-//	connections of strangers   384, of one /24 or /64 128; the longest silent one makes room; 5 s for a hello
+//	connections of strangers   768, of one /24 or /64 384; the longest silent one makes room; 5 s for a hello; beside them 1,024 half handshakes, of
+//	                           one /24 or /64 512, of which each lasts for 2.5 s of silence
 //	unknown tokens             one reading of the system records at a time, 2 a second; 32 of one /24 or /64, then one every 2 s
 //	unread bytes               192 KiB a connection, until it is read fast
 //	frames                     256 KiB of ring messages, 4 MiB of data, 16 KiB in a hello: refused before they are allocated

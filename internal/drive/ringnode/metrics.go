@@ -103,8 +103,8 @@ var metrics = []metric{
 
 func (n *Node) numbers() *numbers {
 	x := &numbers{snapshot: n.snapshot(), n: n}
-	waiting, refused := n.transport.gate.numbers()
-	x.strangers, x.refused = float64(waiting), float64(refused)
+	waiting, beginners, refused := n.transport.gate.numbers()
+	x.strangers, x.refused = float64(waiting+beginners), float64(refused)
 	return x
 }
 

@@ -38,7 +38,7 @@ const (
 	codeEvicted                                     // host
 	codeProtocol                                    // malformed or oversized input
 	codeReplaced                                    // the host has come back elsewhere
-	codeOverloaded                                  // too many clients
+	codeOverloaded                                  // too many clients, or strangers; of a stranger too
 	codeParameters                                  // what the newcomer wishes does not fit this ring
 	codeStale                                       // the certificate is of secrets that were rotated away
 	codeUndecided                                   // the ring cannot be asked about the token now; of a stranger too
@@ -92,7 +92,7 @@ func ephemeralTLS() (server, client *tls.Config, err error) {
 // transport is the node's one UDP socket.
 type transport struct {
 	quic   *quic.Transport
-	ln     *quic.Listener
+	ln     *quic.EarlyListener // which hands a connection on when it can be closed, and not only when the other side cares to go on
 	client *tls.Config
 	config *quic.Config
 	gate   *gate
@@ -127,7 +127,7 @@ func listen(addr netip.AddrPort, seed []byte) (*transport, error) {
 			return context.WithValue(ctx, strangerKey{}, s), nil
 		},
 	}
-	if t.ln, err = t.quic.Listen(server, t.config); err != nil {
+	if t.ln, err = t.quic.ListenEarly(server, t.config); err != nil {
 		udp.Close()
 		return nil, err
 	}
