@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/eddy-p2p/eddy/internal/drive/boltfile"
+	"github.com/eddy-p2p/eddy/internal/format/ringapi"
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
 )
 
@@ -102,10 +103,33 @@ func (id *identity) remembers(c *ringwire.Certificate) bool {
 	return c.Verify(id.ca().Public().(ed25519.PublicKey))
 }
 
-// loadIdentity reads the identity in dir, or makes one and writes it.
-func loadIdentity(dir string) (*identity, error) {
+// checkWhole refuses a data directory whose database was removed from beside the identity of a member. With an empty one the host would deny what
+// it has acknowledged, and would name its next writes as it named earlier ones, which others then take for known. The identity is looked at first: on
+// a first start the database is made before it.
+func checkWhole(dir string) error {
+	b, err := os.ReadFile(filepath.Join(dir, identityFile))
+	if err != nil {
+		return nil // there is none yet, or loadIdentity says what is wrong with it
+	}
+	if id, err := parseIdentity(b); err != nil || !id.member() {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(dir, storeFile)); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return &ringapi.Error{Code: ringapi.Failed, Message: fmt.Sprintf("%s is gone, though %s is there: this node's records are lost", storeFile, identityFile),
+		Hint: "move the whole data directory away and join as a new node, with a token: the ring has other copies"}
+}
+
+// loadIdentity reads the identity in dir, or makes one and writes it. Beside a database that another identity has used there must be one: its
+// records were acknowledged, and synchronised, in that one's name and place.
+func loadIdentity(dir string, used bool) (*identity, error) {
 	name := filepath.Join(dir, identityFile)
 	b, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) && used {
+		return nil, &ringapi.Error{Code: ringapi.Failed, Message: fmt.Sprintf("%s is gone, though %s is there: this node has lost its key", identityFile, storeFile),
+			Hint: "restore it from a copy; else move the whole data directory away and join as a new node, with a token: the ring has other copies"}
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		_, key, err := ed25519.GenerateKey(nil)
 		if err != nil {

@@ -107,12 +107,15 @@ func New(cfg Config) (*Node, error) {
 }
 
 func (n *Node) open(addr netip.AddrPort) (err error) {
+	if err := checkWhole(n.cfg.Data); err != nil {
+		return err
+	}
 	// First the store, whose lock keeps a second process off the identity too.
 	if n.store, err = openStore(n.cfg.Data, n.log, n.start); err != nil {
 		return err
 	}
 	n.commits = newCommitter(n.store)
-	if n.id, err = loadIdentity(n.cfg.Data); err != nil {
+	if n.id, err = loadIdentity(n.cfg.Data, n.store.used); err != nil {
 		return err
 	}
 	if n.transport, err = listen(addr, n.id.key.Seed()); err != nil {

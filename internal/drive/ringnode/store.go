@@ -48,6 +48,7 @@ type store struct {
 	arcs  []replica.SureArc
 	hosts int  // of the last PersistArcs
 	first bool // see firstKey
+	used  bool // a member has used it before
 
 	arcsWait bool // the next transaction has to store arcs and hosts
 }
@@ -98,6 +99,7 @@ func (s *store) begin() error {
 			return err
 		}
 		s.first = b.Get(firstKey) != nil
+		s.used = s.first || b.Get(arcsKey) != nil || !empty(tx, recordBucket) || !empty(tx, hostBucket)
 		if v := b.Get(stampKey); len(v) == 8 {
 			s.away = max(0, s.wall.Sub(time.UnixMilli(int64(binary.BigEndian.Uint64(v)))))
 		}
@@ -118,6 +120,11 @@ func (s *store) metOthers(tx *bolt.Tx) bool {
 	c.First()
 	k, _ := c.Next() // the first is this host
 	return k != nil
+}
+
+func empty(tx *bolt.Tx, bucket []byte) bool {
+	k, _ := tx.Bucket(bucket).Cursor().First()
+	return k == nil
 }
 
 // dropRecords forgets all records and what they were good for.

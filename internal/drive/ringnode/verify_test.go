@@ -11,7 +11,7 @@ import (
 // founder is the identity of a ring's first member.
 func founder(t *testing.T) *identity {
 	t.Helper()
-	id, err := loadIdentity(t.TempDir())
+	id, err := loadIdentity(t.TempDir(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
