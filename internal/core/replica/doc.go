@@ -48,6 +48,14 @@
 //     form quorums that don't meet. It begins Absence after the holder before it has gone; a host that is cut off from R-W+1 of its group,
 //     or restarts, lapses after Absence/2 unless it has synchronised with them. That compares durations on two clocks, and so assumes that clocks run at about
 //     the same speed, that Away is not far off, and that hosts notice absences within Absence/2 of each other.
+//   - Where two parts of one group can each have R-W+1 of it (W = R, or nearly: majority.go), the group cannot tell which of them is cut off; the
+//     ring can. A host that misses so many of such a group stays sure as long as so many are left, itself included, and it hears from more than half of the
+//     ring (View.Majority), which two sides cannot both do. That is asked anew at each tick while anybody is away, and counts answers, not news: a cut ends it
+//     within Absence/3, whatever the size of the ring, and the host lapses by Absence/2 after the cut as above. Newcomers, and hosts that restart, become sure in
+//     such a group only with that majority too, or with all others of it. With W = R = 3 two of three may so be lost for ever, and reads go on as soon as one
+//     newcomer has synchronised, Absence later. Without a majority, on both sides of an even split, with half of the ring lost, or 2 hosts of 4, it lapses: until
+//     all are back, or GiveUp. So do all where no host counts (core/ring without a membership). It assumes that a cut parts the ring in sides. Where some
+//     merely cannot reach some others, those who are taken for dead hear of it by way of the rest and deny it: nobody stays away for Absence.
 //   - After GiveUp with too few of a group, its survivors are taken for all there is: counted, and the only case in which a false "not found" is intended.
 //   - An acknowledged delete stays: what was acknowledged before it began, by the clock, does not come back, since quorums for one key meet on whichever side of
 //     a partition they form. The place of an absent holder is kept for Absence, and by then the smaller side has lapsed. The history checker holds it so under crashes,

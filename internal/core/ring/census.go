@@ -19,12 +19,12 @@ type Terms struct {
 //   - A host counts as heard of for Fresh after a message of its own. News of others count for nothing, so that how fast these travel
 //     through a large ring does not matter. Whom nothing was heard of is pinged, as long as somebody asks.
 //   - The dead count as members for Remember: they may be the other side. Those who left don't.
-//   - Whoever came after a death was noticed, or short before, has no say in what it means: else both sides of a cut could grow into a majority. So
+//   - Whoever came after a death was noticed, or up to Fresh/slack before, has no say in what it means: else both sides of a cut could grow into a majority. So
 //     the heard must be more than half for each death, of those who were there before it.
 //   - Who was told of deaths when it came, or knows of members from a former life only, does not know since when: it needs three quarters. So does, in a ring
 //     of more than maxPolled hosts, who hears from a random sample: one of an even ring misses 3/4 by 5.6 standard deviations.
 //
-// Hosts that lie about others' deaths gain nothing here; those that pretend to be many do (see Positions in the package's comment).
+// A member that lies about others' deaths gains nothing here but that these count as dead for a moment. One that was evicted counts as one that died.
 type Census struct {
 	terms  Terms
 	self   Host

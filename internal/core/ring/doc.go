@@ -35,5 +35,6 @@
 //   - Notify carries the predecessors of the predecessor, a hint from which Arcs tells which keys this host should hold.
 //   - A lookup is acknowledged hop by hop, so that a dead host costs one time-out on the way instead of a whole lookup.
 //   - After a change of its immediate successor a position stabilises again soon, so that many that enter one arc sort themselves out in seconds.
+//   - A host can tell whether it hears from more than half of the ring (Majority, Census): on which side of a partition it is.
 //   - Restored hosts that find no member begin alone, the lowest position first, and invite those that they knew.
 package ring

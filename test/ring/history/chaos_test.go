@@ -157,32 +157,54 @@ func schedule(opt options) (violations []error, x *chaos, l *load) {
 // TestFaults holds promise 12 of trust.md: "a ring write acknowledged by W distinct hosts, each synced, survives any W-1 permanent losses
 // at once, any number of crashes with restart, and any partition and heal, or is reported as a conflict".
 func TestFaults(t *testing.T) {
+	seeds(*seedsFlag, func(seed uint64) {
+		runFaults(t, options{seed: seed, hosts: 6, vnodes: 2, replicas: 3, write: 2 + int(seed%2), read: 2, loss: 0.02, dup: 0.02, late: 0.01})
+	})
+}
+
+// TestFaultsEven: the same where the members of a group cannot tell by themselves who of them is cut off, so that the ring's majority says it.
+func TestFaultsEven(t *testing.T) {
+	sizes := [...]options{{hosts: 9, replicas: 3, write: 3, read: 2}, {hosts: 8, replicas: 5, write: 4, read: 2}, {hosts: 4, replicas: 2, write: 2, read: 1}, {hosts: 7, replicas: 4, write: 4, read: 2}}
+	seeds(*seedsFlag/2, func(seed uint64) {
+		opt := sizes[seed%uint64(len(sizes))]
+		opt.seed, opt.vnodes, opt.loss, opt.dup, opt.late = seed, 1+int(seed/4%3), 0.02, 0.02, 0.01
+		runFaults(t, opt)
+	})
+}
+
+// seeds runs f with the first count seeds, or with the one that a flag names.
+func seeds(count uint64, f func(seed uint64)) {
 	from, to := *seedFlag, *seedFlag+1
 	if *seedFlag == 0 {
-		from, to = 1, 1+*seedsFlag
+		from, to = 1, 1+count
 	}
 	for seed := from; seed < to; seed++ {
-		opt := options{seed: seed, hosts: 6, vnodes: 2, replicas: 3, write: 2 + int(seed%2), read: 2, loss: 0.02, dup: 0.02, late: 0.01}
-		bad, x, l := schedule(opt)
-		ops := l.log.Ops()
-		counts := map[history.Outcome]int{}
-		for _, op := range ops {
-			counts[op.Outcome]++
-		}
-		t.Logf("seed %d: W=%d, %d operations %v, %d faults", seed, opt.write, len(ops), counts, len(x.log))
-		for _, err := range bad {
-			t.Errorf("seed %d: %v", seed, err)
-		}
-		if len(bad) > 0 {
-			for _, line := range x.log {
-				t.Log(line)
-			}
-			for _, h := range x.c.hosts {
-				if h.up() {
-					t.Logf("host %d, member %v: %+v", h.id, h.member, h.r.Stats())
-				}
-			}
-			t.Fatalf("replay with -seed %d", seed)
+		f(seed)
+	}
+}
+
+func runFaults(t *testing.T, opt options) {
+	t.Helper()
+	bad, x, l := schedule(opt)
+	ops := l.log.Ops()
+	counts := map[history.Outcome]int{}
+	for _, op := range ops {
+		counts[op.Outcome]++
+	}
+	t.Logf("seed %d: R=%d, W=%d, %d operations %v, %d faults", opt.seed, opt.replicas, opt.write, len(ops), counts, len(x.log))
+	for _, err := range bad {
+		t.Errorf("seed %d: %v", opt.seed, err)
+	}
+	if len(bad) == 0 {
+		return
+	}
+	for _, line := range x.log {
+		t.Log(line)
+	}
+	for _, h := range x.c.hosts {
+		if h.up() {
+			t.Logf("host %d, member %v: %+v", h.id, h.member, h.r.Stats())
 		}
 	}
+	t.Fatalf("replay with -seed %d", opt.seed)
 }
