@@ -139,3 +139,36 @@ func TestExpiryOnAFullDisk(t *testing.T) {
 		}
 	}
 }
+
+// A newcomer whose disk is full never says that it is sure of what it could not take: "an unsynced owner answers unsure" (issue 4, Records).
+func TestNewcomerWithFullDisk(t *testing.T) {
+	n := newNet()
+	for _, pos := range []uint64{10, 100, 200} {
+		n.add(pos).start()
+	}
+	n.run(2 * time.Minute)
+	h := n.hosts[0]
+	keys := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
+	for i, key := range keys {
+		h.r.Put(n.now, uint64(1+i), Put{Key: key, Value: []byte(key), Deadline: n.now + time.Hour})
+		h.drain()
+	}
+	n.run(10 * time.Second)
+	late := n.add(50)
+	late.broken = ErrNoRoom
+	late.start()
+	n.run(10 * time.Minute)
+	if late.r.stats.NoRoom == 0 {
+		t.Fatal("the newcomer took nothing: the test tests nothing")
+	}
+	for _, key := range keys {
+		if late.r.sure(late.r.position(key)) && late.disk[key] == nil {
+			t.Errorf("it is sure of %s, which it does not have", key)
+		}
+	}
+	late.broken = nil
+	n.run(10 * time.Minute)
+	if u := late.r.Stats().Unsure; u > 0 {
+		t.Errorf("with room it is unsure of %d arcs", u)
+	}
+}
