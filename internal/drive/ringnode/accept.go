@@ -20,7 +20,7 @@ func (n *Node) acceptConnections(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		n.links.wg.Go(func() {
+		begun := n.links.begin(func() {
 			defer n.recovered("serving a connection", nil)
 			err := n.greet(ctx, conn)
 			conn.CloseWithError(codeOf(err), "")
@@ -30,6 +30,9 @@ func (n *Node) acceptConnections(ctx context.Context) {
 				n.log.Debug("refused a connection", "from", conn.RemoteAddr(), "why", r.why)
 			}
 		})
+		if !begun {
+			conn.CloseWithError(codeDone, "")
+		}
 	}
 }
 

@@ -20,21 +20,32 @@ const (
 	maxLinks   = 256 // standing connections; beyond it those unused for longest go
 	linkIdle   = 90 * time.Second
 	minIdle    = 10 * time.Second // a connection used within this is not closed for want of room
-	dialAtOnce = 32
 	backoffMin = 200 * time.Millisecond
 	backoffMax = 5 * time.Second
+)
+
+// Dials at once. Where many hosts fail together, those that still are there must not wait until each of the others has been silent for long: so
+// a dial holds its place for a moment only, in which whoever lives has answered; hosts that did not answer the last time have places of their
+// own; and who gets no place soon is not called unreachable, but tried again with the next message.
+const (
+	dialAtOnce  = 32
+	doubtAtOnce = 8 // hosts that did not answer the last time
+	dialTurn    = 250 * time.Millisecond
+	dialWait    = 2 * time.Second
 )
 
 // links are the connections to other members. A message to a host without one makes one.
 type links struct {
 	n     *Node
-	slots chan struct{} // a token each dial under way
+	slots chan struct{} // a token each dial that began a moment ago
+	doubt chan struct{} // likewise, to hosts that did not answer the last time
 
 	mu     sync.Mutex
 	byHost map[ringwire.Host]*link // what is sent on
 	all    map[*link]bool
 	fails  map[ringwire.Host]failures
 	ctx    context.Context // of Run; nil before it
+	ending bool            // nothing more begins
 	wg     sync.WaitGroup
 }
 
@@ -45,7 +56,7 @@ type failures struct {
 }
 
 func newLinks(n *Node) *links {
-	return &links{n: n, slots: make(chan struct{}, dialAtOnce), byHost: make(map[ringwire.Host]*link), all: make(map[*link]bool),
+	return &links{n: n, slots: make(chan struct{}, dialAtOnce), doubt: make(chan struct{}, doubtAtOnce), byHost: make(map[ringwire.Host]*link), all: make(map[*link]bool),
 		fails: make(map[ringwire.Host]failures)}
 }
 
@@ -56,7 +67,7 @@ func (ls *links) to(h ringwire.Host) *link {
 	if l := ls.byHost[h]; l != nil {
 		return l
 	}
-	if ls.ctx == nil || ls.ctx.Err() != nil || time.Now().Before(ls.fails[h].until) {
+	if ls.ctx == nil || ls.ctx.Err() != nil || ls.ending || time.Now().Before(ls.fails[h].until) {
 		return nil
 	}
 	l := newLink(ls.n.hosts, h, true)
@@ -73,6 +84,9 @@ func (ls *links) dial(ctx context.Context, l *link) {
 		return
 	}
 	l.close(codeDone, err)
+	if errors.Is(err, errCrowded) {
+		return
+	}
 	ls.n.counters.dialFailures.Add(1)
 	ls.n.log.Debug("cannot reach a member", "host", ls.n.hosts.addr(l.host), "err", err)
 	ls.mu.Lock()
@@ -84,13 +98,19 @@ func (ls *links) dial(ctx context.Context, l *link) {
 }
 
 func (ls *links) connect(ctx context.Context, l *link) error {
+	slots := ls.slotsFor(l.host)
+	wait := time.NewTimer(dialWait)
+	defer wait.Stop()
 	select {
-	case ls.slots <- struct{}{}:
+	case slots <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-wait.C:
+		return errCrowded
 	}
-	release := sync.OnceFunc(func() { <-ls.slots })
+	release := sync.OnceFunc(func() { <-slots })
 	defer release()
+	defer time.AfterFunc(dialTurn, release).Stop()
 	short, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()
 	conn, s, h, who, err := ls.n.dialMember(short, ls.n.hosts.addr(l.host))
@@ -187,7 +207,7 @@ func (ls *links) forget(l *link) {
 		}
 	}
 	ls.mu.Unlock()
-	if last && !errors.Is(l.reason(), errIdle) {
+	if why := l.reason(); last && !errors.Is(why, errIdle) && !errors.Is(why, errCrowded) {
 		ls.n.unreachable(l.host)
 	}
 }
@@ -211,8 +231,38 @@ func (ls *links) heed(l *link) {
 	}
 }
 
-// errIdle ends links that nobody uses.
-var errIdle = errors.New("unused")
+// slotsFor are the places of which the dial of a host needs one.
+func (ls *links) slotsFor(h ringwire.Host) chan struct{} {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.fails[h].count > 0 {
+		return ls.doubt
+	}
+	return ls.slots
+}
+
+// begin runs f in a goroutine for which end waits, unless that was called already.
+func (ls *links) begin(f func()) bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if !ls.ending {
+		ls.wg.Go(f)
+	}
+	return !ls.ending
+}
+
+// end waits for all that was begun.
+func (ls *links) end() {
+	ls.mu.Lock()
+	ls.ending = true
+	ls.mu.Unlock()
+	ls.wg.Wait()
+}
+
+var (
+	errIdle    = errors.New("unused")                 // ends links that nobody uses
+	errCrowded = errors.New("too many dials at once") // ends those that never began
+)
 
 // add takes in an accepted connection of a host. When both hosts dialled each other at once, both send on the connection that the
 // lesser key dialled; the other one ends when it has been idle.

@@ -1,6 +1,9 @@
 package ringnode
 
 import (
+	"context"
+	"errors"
+	"net"
 	"testing"
 	"time"
 
@@ -34,6 +37,81 @@ func TestOvertakenDial(t *testing.T) {
 	}
 	whole(t, a, 3)
 	whole(t, b, 3)
+}
+
+// TestDialsOfTheDead: when many hosts fail together, one that is there is reached before the dials of the others have come to their end.
+func TestDialsOfTheDead(t *testing.T) {
+	nodes := grow(t, 2, Config{Vnodes: 1, Replicas: 1})
+	l := nodes[0]
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0") // says nothing, nor does it refuse
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	other := &Node{cfg: l.cfg, log: l.log, transport: l.transport, hosts: l.hosts, trust: l.trust, verifier: l.verifier, stopped: true}
+	other.links = newLinks(other)
+	ctx, cancel := context.WithCancel(t.Context())
+	other.links.ctx = ctx
+	defer other.links.end()
+	defer cancel()
+	id := l.trust.identity()
+	dead := make([]ringwire.Host, 3*dialAtOnce)
+	for i := range dead {
+		trust, p := member(t, &id)
+		p.presence = ringwire.Presence{Incarnation: 1, Addr: addrPort(silent.LocalAddr())}
+		p.presence.Sign(id.ring(), trust.identity().key)
+		if dead[i], err = l.hosts.learn(p.certificate, p.presence); err != nil {
+			t.Fatal(err)
+		}
+		other.links.to(dead[i])
+	}
+	living, _, _ := l.hosts.find(nodes[1].papers().certificate.Public)
+	eventually(t, "the host that is there is not reached", func() error {
+		k := other.links.to(living)
+		if k == nil {
+			return errors.New("no link")
+		}
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if k.conn == nil {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	if failed := other.counters.dialFailures.Load(); failed > dialAtOnce {
+		t.Errorf("it was reached after %d of %d dials had failed", failed, len(dead))
+	}
+	// Who did not answer the last time takes none of the others' places.
+	eventually(t, "the dials of the dead do not fail", func() error {
+		if other.counters.dialFailures.Load() == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	doubtful := 0
+	for _, h := range dead {
+		if other.links.slotsFor(h) == other.links.doubt {
+			doubtful++
+		}
+	}
+	if doubtful == 0 || other.links.slotsFor(living) != other.links.slots {
+		t.Errorf("%d hosts are in doubt", doubtful)
+	}
+}
+
+// TestCrowdedDial: a dial that gets no place is given up, and tells nothing about its host.
+func TestCrowdedDial(t *testing.T) {
+	l := start(t, Config{Replicas: 1})
+	other := &Node{cfg: l.cfg, log: l.log, hosts: l.hosts, trust: l.trust, stopped: true}
+	other.links = newLinks(other)
+	for range dialAtOnce {
+		other.links.slots <- struct{}{}
+	}
+	k := newLink(other.hosts, 7, true)
+	other.links.dial(t.Context(), k)
+	if !errors.Is(k.reason(), errCrowded) || other.counters.dialFailures.Load() != 0 || len(other.links.fails) != 0 {
+		t.Errorf("ended by %v, %d failures", k.reason(), other.counters.dialFailures.Load())
+	}
 }
 
 // TestStrangerCannotEvict: whoever sits at a member's address, because that member is gone or the way to it is in his hands, makes no node believe

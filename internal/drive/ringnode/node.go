@@ -240,7 +240,7 @@ func (n *Node) serve(ctx context.Context, cancel context.CancelCauseFunc) error 
 	<-ctx.Done()
 	n.transport.ln.Close()
 	n.endOperations()
-	n.links.wg.Wait()
+	n.links.end()
 	rest.Wait()
 	stopDisk()
 	disk.Wait()
