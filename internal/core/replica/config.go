@@ -95,6 +95,7 @@ type Config struct {
 type Faults struct {
 	LoseHints  bool // drop a record of others' arcs without handing it over
 	Majority   bool // believe always to hear from more than half of the ring
+	NeverWakes bool // not notice that the process was stopped for long
 	NoHandOver bool // answer for new arcs without synchronising, and never give records on
 }
 

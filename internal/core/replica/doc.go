@@ -62,6 +62,7 @@
 //     partitions and losses.
 //   - It ends where the assumptions above do: after GiveUp, or where hosts that are alive take each other for dead at very different times, both sides may
 //     acknowledge. Then neither write is dropped: they are siblings. A delete that did not see an acknowledged write is such a sibling too: the value stays.
+//   - A host that did not run for Absence/2, though it should have ticked, is sure of nothing when it goes on (gap.go).
 //   - A hint, the copy of a write at a host that is not sure of it, counts for no quorum: it only brings a holder that was away up to date sooner than
 //     synchronisation would. But a stand-in that has become sure counts, and may be one of W: it keeps what it acknowledged until all R holders have it.
 //   - A member that lies cannot change, forge or roll back: signatures bind ring, key, dot, context, value and TTL. It can withhold, can keep a value alive beyond

@@ -117,6 +117,9 @@ func (r *Replica) fail() { r.broken, r.stats.BrokenStore = true, true }
 func (r *Replica) sure(pos ringwire.ID) bool { return !r.broken && r.arcs.sure.has(pos) }
 
 func (r *Replica) advance(now time.Duration) {
+	if r.arcs.freshTill != 0 {
+		r.wakeUp(now)
+	}
 	if now > r.now {
 		r.now = now
 	}

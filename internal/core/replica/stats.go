@@ -14,6 +14,7 @@ type Stats struct {
 	Syncs, Synced       uint64 // sessions completed; records that they moved
 	Expired             uint64 // versions whose time was over
 	GaveUp              uint64 // arcs taken without the holders that would have been needed: acknowledged data may be lost
+	Overslept           uint64 // times that this host had not run for so long that it answered for nothing any more
 	Keys, Tombstones    int    // records held: of keys with a live version, and of those that were deleted or have ended
 	Bytes               int64
 	UnderReplicated     int // keys of which fewer than R hosts are known to have what this host has

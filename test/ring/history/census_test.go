@@ -58,7 +58,7 @@ func (c *cluster) ping() {
 
 func (h *host) hearAll() {
 	for _, o := range h.c.hosts {
-		if h.up() && o.up() && o != h && o.member && o.side == h.side && !o.cut && !h.cut {
+		if h.up() && o.up() && o != h && o.member && o.side == h.side && !o.cut && !h.cut && !o.asleep && !h.asleep {
 			h.census.Heard(h.c.now, o.id)
 		}
 	}

@@ -26,9 +26,10 @@ const (
 	noHandOver
 	alwaysMajority // every host believes that it hears from most of the ring
 	deafToSessions // reads don't heed the version that their client passes
+	neverWakes     // a process that was stopped goes on as if no time had passed
 )
 
-var mutants = [...]string{"sound", "ack before sync", "last write wins", "lost hint", "dropped tombstone", "no hand-over", "always the majority", "deaf to sessions"}
+var mutants = [...]string{"sound", "ack before sync", "last write wins", "lost hint", "dropped tombstone", "no hand-over", "always the majority", "deaf to sessions", "never wakes"}
 
 // options are the constants of a cluster.
 type options struct {
@@ -92,9 +93,11 @@ type host struct {
 	tickAt  time.Duration
 	member  bool // takes part in the ring: not yet joined, or left
 	rogue   bool
-	cut     bool  // nothing comes or goes, and nobody knows it yet
-	lost    bool  // for ever
-	failing error // of its disk
+	cut     bool     // nothing comes or goes, and nobody knows it yet
+	lost    bool     // for ever
+	asleep  bool     // stopped, with all that it has in memory
+	missed  []func() // what waits until it is awake
+	failing error    // of its disk
 }
 
 func newCluster(opt options) *cluster {
@@ -181,7 +184,8 @@ func (h *host) start() {
 		Ring: ringwire.RingID{1}, Self: h.id, Writer: writerOf(h.id), Epoch: h.epoch, View: h, Store: h.disk, Signer: h,
 		Rand:     rand.New(rand.NewPCG(c.opt.seed, uint64(h.id)<<32+uint64(h.life))),
 		Replicas: c.opt.replicas, Write: c.opt.write, Read: c.opt.read, First: h.id == 0, Arcs: h.disk.arcs, Hosts: h.disk.hosts,
-		Away: c.now - h.stopped, Faults: replica.Faults{LoseHints: c.opt.mutant == lostHint, NoHandOver: c.opt.mutant == noHandOver, Majority: c.opt.mutant == alwaysMajority},
+		Away: c.now - h.stopped, Faults: replica.Faults{LoseHints: c.opt.mutant == lostHint, NoHandOver: c.opt.mutant == noHandOver, Majority: c.opt.mutant == alwaysMajority,
+			NeverWakes: c.opt.mutant == neverWakes},
 	})
 	if err != nil {
 		panic(err)
@@ -222,7 +226,7 @@ func (c *cluster) news(about ...*host) {
 				continue
 			}
 			delay := c.between(50*time.Millisecond, 500*time.Millisecond)
-			if !h.up() || h.side != o.side {
+			if !h.up() || h.side != o.side || h.asleep {
 				delay = c.between(500*time.Millisecond, 3*time.Second)
 			}
 			c.at(delay, func() { o.learn(h) })
@@ -232,7 +236,11 @@ func (c *cluster) news(about ...*host) {
 
 // learn takes a change of h into o's view.
 func (o *host) learn(h *host) {
-	is := h.member && h.up() && h.side == o.side
+	if o.asleep {
+		o.missed = append(o.missed, func() { o.learn(h) })
+		return
+	}
+	is := h.member && h.up() && h.side == o.side && !h.asleep
 	if !o.up() || o.sees[h.id] == is {
 		return
 	}
@@ -304,11 +312,13 @@ func (h *host) drain() {
 		h.tickAt = next
 		life := h.life
 		h.c.at(next-h.c.now, func() {
-			if h.life == life && h.r != nil && h.tickAt == next {
-				h.tickAt = -1
-				h.r.Tick(h.c.now)
-				h.drain()
-			}
+			h.whenAwake(func() {
+				if h.life == life && h.r != nil && h.tickAt == next {
+					h.tickAt = -1
+					h.r.Tick(h.c.now)
+					h.drain()
+				}
+			})
 		})
 	}
 }
@@ -361,14 +371,20 @@ func (h *host) sync(token uint64, change func()) {
 		return
 	}
 	h.c.at(3*time.Millisecond, func() {
-		if h.life == life {
-			change()
-			h.c.at(h.c.between(0, time.Millisecond), func() { h.persisted(life, token) })
-		}
+		h.whenAwake(func() {
+			if h.life == life {
+				change()
+				h.c.at(h.c.between(0, time.Millisecond), func() { h.persisted(life, token) })
+			}
+		})
 	})
 }
 
 func (h *host) persisted(life int, token uint64) {
+	if h.asleep {
+		h.missed = append(h.missed, func() { h.persisted(life, token) })
+		return
+	}
 	if h.life == life && h.r != nil {
 		h.r.Persisted(h.c.now, token, nil)
 		h.drain()
@@ -403,6 +419,10 @@ func (h *host) send(to *host, m *ringwire.Data) {
 }
 
 func (to *host) receive(from *host, b []byte) {
+	if to.asleep {
+		to.missed = append(to.missed, func() { to.receive(from, b) })
+		return
+	}
 	if to.r == nil || from.side != to.side || from.cut || to.cut {
 		return
 	}
