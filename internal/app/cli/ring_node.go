@@ -164,6 +164,7 @@ func (n *ringNode) run(ctx context.Context) error {
 			return err
 		}
 	}
+	tuneNode()
 	node, err := ring.New(n.config)
 	if err != nil {
 		err = ringFailure("starting the ring node of", n.config.Data, err)
