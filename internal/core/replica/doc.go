@@ -43,6 +43,8 @@
 //     counter a host is enough; ringwire.Record says why all orders of merging agree.
 //   - Reads are linearizable among hosts with one view, if 2Q > R and W+Q > R: a read returns what Q hold alike, or else a merge that max(R-Q+1, R/2+1) hosts hold exactly; so any two
 //     results were once the state of a common host, and a host's state only grows. Whatever the quorums, a Get has seen what it Covers.
+//     A value crosses the network once at most: holders are compared by digests, which cover all that decides what a merge keeps. A digest counts as an answer
+//     only once a record like it was shown, by this host's own disk or by somebody's signed copy; who tells one and cannot show its record counts for nothing.
 //   - No "not found" for what is there: only Q hosts that are sure say so. A new holder becomes sure (arcs.go) when it has synchronised with
 //     R-W+1 of the group, at least one of which has any acknowledged write, and when former holders have stepped down: more than R that are sure could
 //     form quorums that don't meet. It begins Absence after the holder before it has gone; a host that is cut off from R-W+1 of its group,

@@ -15,7 +15,8 @@
 //
 // One lock (Node.mu) is around both machines. Who has news for them, the reader of a connection, the committer, the timer or a user's
 // operation, calls step: it gives the news, and does what the machines want done, until they want nothing. None of it blocks: a
-// message is encoded into its connection's outbox, a record goes into the committer's queue, a result into the channel of who waits for it.
+// message is encoded into its connection's outbox, a record goes into the committer's queue, a result into the channel of who waits for it. Once
+// the lock is free again, whoever called step gives QUIC what the outboxes hold, as far as that needs no waiting.
 //
 //	transport  one UDP socket; QUIC, TLS 1.3 with certificates that say nothing (quic.go); places for strangers (gate.go)
 //	hello      who is there: proofs and signatures over the session's keying material (hello.go, admission.go, admit.go, accept.go)
@@ -24,6 +25,7 @@
 //	machines   step.go feeds and drains them, receive.go decodes for them, verify.go checks signatures before the lock is taken
 //	store      bbolt; all that waits while one transaction is synced goes into the next (store.go, commit.go)
 //	service    what users ask (service.go, status.go, check.go, metrics.go), over HTTP (api.go), from elsewhere (dial.go)
+//	calls      keys for programs: frames on a standing stream, many under way at once (calls.go; callclient.go is the program's end)
 //	house      system records, renewal, the alarm, room on the disk (system.go, house.go)
 //
 // # Admission
@@ -56,6 +58,7 @@
 //	frames                     256 KiB of ring messages, 4 MiB of data, 16 KiB in a hello: refused before they are allocated
 //	queues                     256 KiB of ring messages, 8 MiB of data a connection; then messages are dropped and counted
 //	rates                      Config.HostRate a member or client, 8 MiB/s of ring messages: the reader waits, so the sender does
+//	calls                      64 under way on a stream; 8 MiB of replies unread, then no more are read; 256 MiB of values and replies of all
 //	connections of members     256 kept, the idlest close first; of clients 1,024, with 64 streams each
 //	disk                       Config.MaxBytes of records; below 64 MiB free, and while a transaction found no room, writes are refused and reads go on
 //
