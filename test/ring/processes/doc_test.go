@@ -17,5 +17,5 @@ func TestMain(m *testing.M) { harness.Main(m) }
 var (
 	nodesFlag  = flag.Int("nodes", 20, "how many nodes the rings have, at least 6")
 	vnodesFlag = flag.Int("vnodes", 4, "positions of each node")
-	splitFlag  = flag.Duration("split", 35*time.Second, "how long halves of a ring stay apart once they have noticed")
+	splitFlag  = flag.Duration("split", time.Minute, "how long halves of a ring stay apart")
 )

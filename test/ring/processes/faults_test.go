@@ -171,8 +171,9 @@ func allKilled(c *cluster) {
 	c.settle(begin)
 }
 
-// split holds "Halves split by firewall rules in network namespaces [...], then healed: one ring within 60 s". It lasts for longer than the 30 s
-// after which others take the place of those who are away, so that each half goes on as a ring of its own.
+// split holds "Halves split by firewall rules in network namespaces for 60 s, then healed: one ring within 60 s". Each half goes on as a ring of its
+// own once it has noticed and the 30 s are over after which others take the place of those who are away; the split lasts for longer than that, however
+// slow the machine.
 func split(c *cluster) {
 	l := c.startLoad("split", think, false)
 	c.wait(2 * time.Second)
@@ -187,10 +188,12 @@ func split(c *cluster) {
 		ip saddr { %[2]s } ip daddr { %[1]s } drop
 	}
 }`, strings.Join(sides[0], ", "), strings.Join(sides[1], ", ")))
+	cut := time.Now()
 	for side := range 2 {
 		c.awaitMembers(c.nodes[side], len(sides[side]))
 	}
-	c.wait(*splitFlag)
+	c.t.Logf("the halves have noticed %s after the cut", time.Since(cut).Round(100*time.Millisecond))
+	c.wait(max(*splitFlag-time.Since(cut), 35*time.Second))
 	before := c.outcomes(l.prefix)
 	firewall(c.t, "delete table ip split")
 	healed := time.Now()
