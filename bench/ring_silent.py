@@ -14,6 +14,7 @@ ap.add_argument("--eddy", required=True)
 ap.add_argument("--load", required=True, help="ringload as built")
 ap.add_argument("--connections", type=int, default=10000)
 ap.add_argument("--networks", type=int, default=1, help="/24s that they come from; the honest clients come from the first")
+ap.add_argument("--apart", action="store_true", help="the strangers come from other networks than the honest clients")
 ap.add_argument("--kinds", default="hello,handshake,initial,spoofed")
 ap.add_argument("--probes", type=int, default=10, help="honest clients, one after the other")
 ap.add_argument("--timeout", type=float, default=120)
@@ -39,7 +40,7 @@ for kind in a.kinds.split(","):
         with open("/proc/%d/clear_refs" % p.pid, "w") as f:
             f.write("5")  # forget the peak so far
         out = subprocess.run([a.load, "silent", "-nodes", "127.0.0.1:7001", "-kind", kind, "-connections", str(a.connections),
-                              "-networks", str(a.networks), "-probes", str(a.probes)], stdout=subprocess.PIPE, text=True, timeout=a.timeout * 5)
+                              "-networks", str(a.networks), "-probes", str(a.probes)] + ["-apart"] * a.apart, stdout=subprocess.PIPE, text=True, timeout=a.timeout * 5)
         if out.returncode:
             raise SystemExit(out.stdout)
         row = json.loads(out.stdout)

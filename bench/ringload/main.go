@@ -51,6 +51,7 @@ func main() {
 	kind := f.String("kind", silentHello, "of silent: how far the strangers come: hello, handshake, initial or spoofed")
 	connections := f.Int("connections", 10_000, "of silent: how many")
 	networks := f.Int("networks", 1, "of silent: /24s that they come from")
+	apart := f.Bool("apart", false, "of silent: none of them is the honest clients' network")
 	probes := f.Int("probes", 10, "of silent: honest clients, one after the other")
 	f.Parse(os.Args[2:])
 	p.warm = p.lasts / 8
@@ -64,7 +65,7 @@ func main() {
 		case "ring":
 			err = p.measure(ringTarget{addrs, os.Getenv("EDDY_RING_TOKEN"), *via == "api"})
 		case "silent":
-			s := newSilent(*nodes, *kind, *connections, *networks, *probes)
+			s := newSilent(*nodes, *kind, *connections, *networks, *apart, *probes)
 			if err = s.check(); err == nil {
 				err = s.run()
 			}

@@ -28,17 +28,20 @@ const (
 // ringProtocol is the name that members agree on in TLS, which anybody can guess.
 const ringProtocol = "eddy-ring/1"
 
-// silentAtOnce bounds how many connections are begun at a time, and silentLasts for how long each is held on to.
+// silentAtOnce bounds how many connections there are at a time, silentLasts for how long each is held on to, and silentRate how many begin in a
+// second: all at once they would measure how this program finds time for the honest client.
 const (
-	silentAtOnce = 400
-	silentLasts  = 10 * time.Second
+	silentAtOnce = 1000
+	silentLasts  = 4 * time.Second
+	silentRate   = 200
 )
 
 // silentTarget is a flood of connections from which nothing comes, and honest clients meanwhile.
 type silentTarget struct {
 	node, token, kind string
 	connections       int
-	networks          int // that they come from, each a /24 of 127.0.0.0/8
+	networks          int  // that they come from, each a /24 of 127.0.0.0/8; the first is the honest clients' too
+	apart             bool // none is
 	probes            int
 }
 
@@ -49,6 +52,7 @@ type silence struct {
 	Connections int64   `json:"connections"` // begun
 	Held        int64   `json:"held"`        // whose handshake the node completed
 	Networks    int     `json:"networks"`
+	Apart       bool    `json:"apart"` // from that of the honest clients
 	FloodS      float64 `json:"flood_s"`
 	AloneS      float64 `json:"alone_s"`   // of an honest client before the flood, from dialling to an answer
 	Answered    int     `json:"answered"`  // honest clients in the flood
@@ -58,7 +62,7 @@ type silence struct {
 }
 
 func (s *silentTarget) run() error {
-	out := silence{What: "silent", Kind: s.kind, Networks: s.networks, Probes: s.probes}
+	out := silence{What: "silent", Kind: s.kind, Networks: s.networks, Apart: s.apart, Probes: s.probes}
 	alone, err := s.probe()
 	if err != nil {
 		return fmt.Errorf("without a flood: %w", err)
@@ -77,15 +81,22 @@ func (s *silentTarget) run() error {
 	var begun, held atomic.Int64
 	var wg sync.WaitGroup
 	start := time.Now()
+	pace := time.NewTicker(time.Second / silentRate)
+	defer pace.Stop()
 	for range silentAtOnce {
 		wg.Go(func() {
 			for ctx.Err() == nil {
+				<-pace.C
 				i := begun.Add(1)
 				if i > int64(s.connections) {
 					begun.Add(-1)
 					return
 				}
-				s.stranger(ctx, addr, client, int(i)%s.networks, &held)
+				network := int(i) % s.networks
+				if s.apart {
+					network++
+				}
+				s.stranger(ctx, addr, client, network, &held)
 			}
 		})
 	}
@@ -215,6 +226,6 @@ func (s *silentTarget) check() error {
 	return nil
 }
 
-func newSilent(node, kind string, connections, networks, probes int) *silentTarget {
-	return &silentTarget{node, os.Getenv("EDDY_RING_TOKEN"), kind, connections, networks, probes}
+func newSilent(node, kind string, connections, networks int, apart bool, probes int) *silentTarget {
+	return &silentTarget{node, os.Getenv("EDDY_RING_TOKEN"), kind, connections, networks, apart, probes}
 }

@@ -24,7 +24,7 @@ const (
 	guessBurst    = 32                     // that it may show
 	maxGuessers   = 4096                   // networks remembered
 	undecidedWait = 100 * time.Millisecond // of who was told to ask again, at first
-	undecidedMost = 2 * time.Second        // and at last
+	undecidedMost = 500 * time.Millisecond // and at last
 )
 
 // inquiry makes sure of tokens that the cache of the system records does not know. Somebody who holds a token that another member has
