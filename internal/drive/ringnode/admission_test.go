@@ -113,7 +113,7 @@ func TestTokensRefused(t *testing.T) {
 	wrongRing.CA[3]++
 	for _, x := range []struct{ name, token, says string }{
 		{"wrong secret", wrongSecret.String(), "does not know the token"},
-		{"another ring's", wrongRing.String(), "not a node of the ring"},
+		{"for another CA", wrongRing.String(), "it is void"},
 		{"revoked", revoked.Token, "revoked"},
 		{"no token", "password", "not a ring's token"},
 	} {
