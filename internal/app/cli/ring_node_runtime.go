@@ -13,8 +13,8 @@ const nodeGC = 400
 // tuneNode sets Go's runtime up for a process that is a ring node and nothing else; GOMAXPROCS and GOGC in the environment go before.
 //
 // A message goes through five goroutines from socket to socket, and all of them meet at the one lock around a node's machines. Go wakes another thread
-// at each of these steps while a processor is idle, only to find that the work is done: on two processors that was a quarter of all that a get cost
-// (docs/bench.md). So a node takes half of the processors; the kernel's network and disk, and whoever asks, have use for the rest.
+// at each of these steps while a processor is idle, only to find that the work is done: on two processors that was a quarter of what a get costs the
+// nodes (docs/bench.md). So a node takes half of the processors; the kernel's network and disk, and whoever asks, have use for the rest.
 func tuneNode() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
