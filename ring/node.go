@@ -22,11 +22,13 @@ import (
 // Config describes a Node. Data is needed; to become a member of a ring that exists, Join and Token too. Everything else has a useful
 // zero value.
 type Config struct {
-	Data   string   // directory of identity and records, made if absent; one node uses it at a time
-	Listen string   // IP:PORT of the ring, UDP; "" = ":0", any port. An explicit IP is also what others are told
-	Join   []string // HOST:PORT of members; none: the first of a new ring, or a member that comes back
-	Token  string   // of the ring; a member that comes back needs none
-	API    string   // IP:PORT of the HTTP interface and the metrics; "" = "127.0.0.1:0"; "none" = nowhere
+	Data   string // directory of identity and records, made if absent; one node uses it at a time
+	Listen string // IP:PORT of the ring, UDP; "" = ":0", any port. An explicit IP is also what others are told
+	// IP or IP:PORT that others are told, where it is not what Listen says: behind a NAT that forwards a port, or in a container. "" = by Listen
+	Advertise string
+	Join      []string // HOST:PORT of members; none: the first of a new ring, or a member that comes back
+	Token     string   // of the ring; a member that comes back needs none
+	API       string   // IP:PORT of the HTTP interface and the metrics; "" = "127.0.0.1:0"; "none" = nowhere
 
 	// Of a new ring; who joins takes what the ring has, and fails if these say otherwise. 0 = the default.
 	Replicas int // R, hosts that hold each record: 3
@@ -63,7 +65,7 @@ func New(config Config) (*Node, error) {
 	}
 	n := &Node{data: config.Data, ready: make(chan struct{}), local: Local{Secret: rand.Text(), PID: os.Getpid()}}
 	inner := ringnode.Config{
-		Data: config.Data, Listen: config.Listen, Join: config.Join, Token: config.Token, API: config.API, Secret: n.local.Secret,
+		Data: config.Data, Listen: config.Listen, Advertise: config.Advertise, Join: config.Join, Token: config.Token, API: config.API, Secret: n.local.Secret,
 		Replicas: config.Replicas, Write: config.Write, Read: config.Read, Bits: config.Bits,
 		Successors: config.Successors, Vnodes: config.Vnodes, ID: config.ID, Log: config.Log,
 	}

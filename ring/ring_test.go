@@ -251,6 +251,15 @@ func TestComeBackAndLeave(t *testing.T) {
 	}
 }
 
+// A node behind a NAT or in a container tells others the address that it is told itself.
+func TestAdvertise(t *testing.T) {
+	n, _ := start(t, ring.Config{Replicas: 1, Advertise: "192.0.2.7:7000"})
+	s, err := n.Status(t.Context())
+	if err != nil || s.Addr != "192.0.2.7:7000" {
+		t.Errorf("others are told %q, %v", s.Addr, err)
+	}
+}
+
 // What is no address is told as such, before anything is dialled.
 func TestDialNowhere(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -20,14 +20,15 @@ func newRingEvict(inv *invocation) *cobra.Command {
 				if err := client.Evict(ctx, args[0]); err != nil {
 					return ringFailure("evicting", args[0], err)
 				}
-				inv.say("all members refuse " + args[0] + " from now on; eddy ring rotate makes what it knew useless")
+				inv.say("the node that was asked refuses " + args[0] + " from now on, and all members do within 90 seconds; eddy ring rotate makes what it knew useless")
 				return inv.doneDocument("evicted", args[0])
 			})
 		},
 	}
 	flags.define(cmd)
 	setRingHelp(cmd, `
-Put out the member with the ID that eddy ring status or check shows. What it kept is copied from the others, as when it fails. A machine
+Put out the member with the ID that eddy ring status or check shows. Members that the asked node is connected to hear of it at once, the others
+within 90 seconds, or when as many nodes answer again as a write needs. What it kept is copied from the others, as when it fails. A machine
 that was stolen knows the ring's secrets: follow with eddy ring rotate.`,
 		map[int]string{exitNotFound: "there is no such member", exitConflict: not})
 	return cmd

@@ -37,7 +37,7 @@ type Service interface {
 	NewToken(ctx context.Context, ttl time.Duration, client bool) (*ringapi.Token, error)
 	RevokeToken(ctx context.Context, id string) error
 
-	// Evict makes all members refuse the node with this ID from now on.
+	// Evict makes the node refuse the one with this ID from now on, and all members within 90 seconds.
 	Evict(ctx context.Context, node string) error
 
 	// Rotate replaces the ring's secrets after a theft, and returns a token of the new ones.

@@ -3,6 +3,7 @@ package ringnode
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -10,8 +11,11 @@ import (
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
 )
 
-// maxClients bounds the connections of programs that use the data.
-const maxClients = 1024
+// Bounds of the connections of programs that use the data: of all, and of those that show one token at one address.
+const (
+	maxClients  = 1024
+	maxOfClient = 256
+)
 
 // acceptConnections lets connections in until ctx ends, and returns after the last has ended.
 func (n *Node) acceptConnections(ctx context.Context) {
@@ -99,7 +103,9 @@ func (n *Node) greetMember(ctx context.Context, conn *quic.Conn, s *quic.Stream,
 	}
 	l := newLink(n.hosts, host, false)
 	l.connected(conn)
-	n.links.add(l, n.papers().certificate.Public, g.key)
+	if extra := n.links.add(l, n.papers().certificate.Public, g.key); extra != nil {
+		extra.close(codeDone, errIdle)
+	}
 	defer n.links.forget(l)
 	l.serve(ctx, n, conn, s, h.in)
 	return nil
@@ -112,10 +118,15 @@ func (n *Node) greetClient(ctx context.Context, conn *quic.Conn, g *guest) error
 		return refuse(codeOverloaded, "too many clients")
 	}
 	defer n.clients.Add(-1)
+	from := addrPort(conn.RemoteAddr()).Addr()
+	budget, users, done := n.budgets.open(clientBudget{g.token, site(from)}, n.cfg.HostRate)
+	defer done()
+	if users > maxOfClient {
+		return refuse(codeOverloaded, "too many connections of one client, from %v", from)
+	}
 	n.guests.add(conn, g.token)
 	defer n.guests.remove(conn)
 	defer conn.CloseWithError(codeDone, "")
-	budget := newBucket(n.cfg.HostRate)
 	stop := context.AfterFunc(ctx, func() { n.parting(conn) })
 	defer stop()
 	for {
@@ -138,6 +149,16 @@ func (n *Node) greetClient(ctx context.Context, conn *quic.Conn, g *guest) error
 			}
 		})
 	}
+}
+
+// site is an IPv4 address, or the /64 of an IPv6 address: what one machine may well have all of.
+func site(addr netip.Addr) netip.Prefix {
+	bits := 32
+	if addr.Is6() {
+		bits = 64
+	}
+	p, _ := addr.Prefix(bits)
+	return p
 }
 
 // partingTime is for how long a client may take to hear the last answers of a node that stops.

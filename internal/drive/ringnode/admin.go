@@ -90,8 +90,15 @@ func (n *Node) NewToken(ctx context.Context, ttl time.Duration, client bool) (*r
 		return nil, &ringapi.Error{Code: ringapi.Failed, Message: err.Error()}
 	}
 	// Who gets the token may show it to any member at once, and each asks the ring before it turns it away.
-	if !n.publish(ctx) {
-		n.log.Warn("the ring does not have the new token's record yet: until it does, only this node lets in by it", "token", t.ID())
+	switch err := n.publish(ctx); {
+	case err == nil:
+	case errors.Is(err, errTokensFull):
+		if err := n.withdraw(t.ID()); err != nil {
+			return nil, &ringapi.Error{Code: ringapi.Failed, Message: err.Error()}
+		}
+		return nil, err
+	default:
+		n.log.Warn("the ring does not have the new token's record yet: until it does, only this node lets in by it", "token", t.ID(), "err", err)
 	}
 	n.kickAll()
 	n.kickSystem()
@@ -119,10 +126,31 @@ func (n *Node) RevokeToken(ctx context.Context, id string) error {
 	case v == unknown:
 		return &ringapi.Error{Code: ringapi.NotFound, Message: fmt.Sprintf("no token has the ID %s", id)}
 	}
-	return n.tell(ctx, revokedKey, token[:], time.Unix(record.expires, 0))
+	if err := n.tell(ctx, revokedKey, token[:], time.Unix(record.expires, 0)); err != nil {
+		return err
+	}
+	// Its place in the set of tokens is free for another. That this fails does no harm: it ends with the token's time.
+	if _, err := n.put(ctx, tokensKey, record.append(nil), putOptions{ttl: time.Second, set: true}); err != nil {
+		n.log.Debug("the record of a revoked token stays until it ends", "token", id, "err", err)
+	}
+	return nil
 }
 
-// Evict makes all members refuse a node from now on.
+// errTokensFull tells the user that the set of tokens takes no more.
+var errTokensFull = &ringapi.Error{Code: ringapi.TooLarge, Message: fmt.Sprintf("the ring has %d tokens, and no room for more", ringapi.MaxMembers),
+	Hint: "revoke those that nobody needs (eddy ring token revoke ID), or wait until some end; give new ones a shorter --ttl"}
+
+// withdraw forgets a token that nobody has got.
+func (n *Node) withdraw(id ringwire.TokenID) error {
+	record, _ := n.trust.judge(id, time.Now())
+	if err := n.store.unqueue(tokensKey, record.append(nil)); err != nil {
+		return fmt.Errorf("forgetting a token's record: %w", err)
+	}
+	n.trust.removeToken(id)
+	return nil
+}
+
+// Evict makes this node refuse another from now on, and all members as they hear of it: at once, or when they read the system records next.
 func (n *Node) Evict(ctx context.Context, node string) error {
 	if !n.isReady() {
 		return errNotReady

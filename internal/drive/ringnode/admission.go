@@ -135,6 +135,12 @@ func (a *admission) addToken(t tokenRecord) {
 	a.tokens[t.id] = t
 }
 
+func (a *admission) removeToken(id ringwire.TokenID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.tokens, id)
+}
+
 func (a *admission) revoke(id ringwire.TokenID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -129,12 +129,11 @@ func (n *Node) joinByToken(ctx context.Context) error {
 
 // joinAt asks one member to be admitted.
 func (n *Node) joinAt(ctx context.Context, at string, token ringwire.Token) error {
-	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
-	defer cancel()
-	addr, err := resolve(ctx, at)
-	if err != nil {
-		return err
-	}
+	return eachAddr(ctx, at, helloTimeout, func(ctx context.Context, addr netip.AddrPort) error { return n.joinAddr(ctx, addr, token) })
+}
+
+// joinAddr is joinAt for one address.
+func (n *Node) joinAddr(ctx context.Context, addr netip.AddrPort, token ringwire.Token) error {
 	// The width of the positions, which is needed to say where a given ID is, comes with the welcome: so such a host says what it wants in the
 	// width that it was told by its user.
 	wanted := ringwire.Parameters{Bits: n.cfg.Bits}
@@ -164,6 +163,11 @@ func (n *Node) joinAt(ctx context.Context, at string, token ringwire.Token) erro
 	}
 	if err := n.cfg.agrees(w.Parameters); err != nil {
 		return &ringapi.Error{Code: ringapi.Invalid, Message: err.Error()}
+	}
+	if n.store.first && !n.id.member() { // a ring was begun here, and nobody knows of it
+		if err := n.store.unmarkFirst(); err != nil {
+			return fmt.Errorf("joining a ring: %w", err)
+		}
 	}
 	next := *n.id
 	next.certificate, next.secrets, next.parameters = w.Certificate, w.Secrets, w.Parameters
@@ -222,40 +226,70 @@ func refusedBy(addr netip.AddrPort, err error) error {
 	return e
 }
 
-// resolve finds the address of HOST:PORT.
-func resolve(ctx context.Context, hostport string) (netip.AddrPort, error) {
+// eachAddr calls try for the addresses of HOST:PORT, as tryEach does.
+func eachAddr(ctx context.Context, hostport string, patience time.Duration, try func(context.Context, netip.AddrPort) error) error {
+	short, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	addrs, err := resolve(short, hostport)
+	if err != nil {
+		return err
+	}
+	return tryEach(ctx, addrs, patience, try)
+}
+
+// tryEach calls try for some addresses, with so much time for each, until one answers: with success, or with a word to the user.
+func tryEach(ctx context.Context, addrs []netip.AddrPort, patience time.Duration, try func(context.Context, netip.AddrPort) error) (err error) {
+	for _, addr := range addrs {
+		short, cancel := context.WithTimeout(ctx, patience)
+		err = try(short, addr)
+		cancel()
+		var answer *ringapi.Error
+		var app *quic.ApplicationError
+		if err == nil || errors.As(err, &answer) || errors.As(err, &app) || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// resolve finds the addresses of HOST:PORT.
+func resolve(ctx context.Context, hostport string) ([]netip.AddrPort, error) {
 	host, port, err := net.SplitHostPort(hostport)
 	if err != nil {
-		return netip.AddrPort{}, &ringapi.Error{Code: ringapi.Invalid, Message: fmt.Sprintf("%q is not HOST:PORT", hostport)}
+		return nil, &ringapi.Error{Code: ringapi.Invalid, Message: fmt.Sprintf("%q is not HOST:PORT", hostport)}
 	}
 	number, err := net.DefaultResolver.LookupPort(ctx, "udp", port)
 	if err != nil {
-		return netip.AddrPort{}, &ringapi.Error{Code: ringapi.Invalid, Message: fmt.Sprintf("%q is not HOST:PORT", hostport)}
+		return nil, &ringapi.Error{Code: ringapi.Invalid, Message: fmt.Sprintf("%q is not HOST:PORT", hostport)}
 	}
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("looking up %s: %w", host, err)
+		return nil, fmt.Errorf("looking up %s: %w", host, err)
 	}
-	return netip.AddrPortFrom(ips[0].Unmap(), uint16(number)), nil
+	addrs := make([]netip.AddrPort, len(ips))
+	for i, ip := range ips {
+		addrs[i] = netip.AddrPortFrom(ip.Unmap(), uint16(number))
+	}
+	return addrs, nil
 }
 
 // askSponsors asks who answers at Config.Join, for a host that was a member before: should all that it knew have moved, these help.
 // Nobody there is no error.
 func (n *Node) askSponsors(ctx context.Context) error {
 	for _, at := range n.cfg.Join {
-		short, cancel := context.WithTimeout(ctx, helloTimeout/2)
-		addr, err := resolve(short, at)
-		if err == nil {
-			conn, _, _, who, derr := n.dialMember(short, addr)
-			if err = derr; err == nil {
+		var asked netip.AddrPort
+		err := eachAddr(ctx, at, helloTimeout/2, func(ctx context.Context, addr netip.AddrPort) error {
+			asked = addr
+			conn, _, _, who, err := n.dialMember(ctx, addr)
+			if err == nil {
 				conn.CloseWithError(codeDone, "")
 				n.sponsors = append(n.sponsors, who)
 			}
-		}
-		cancel()
+			return err
+		})
 		var app *quic.ApplicationError
 		if errors.As(err, &app) && (app.ErrorCode == codeStale || app.ErrorCode == codeEvicted || app.ErrorCode == codeRefused) {
-			n.log.Warn("a member does not let this node in", "err", refusedBy(addr, err))
+			n.log.Warn("a member does not let this node in", "err", refusedBy(asked, err))
 		} else if err != nil {
 			n.log.Debug("nobody answers", "at", at, "err", err)
 		}

@@ -218,8 +218,6 @@ type streamConn struct {
 	conn   *quic.Conn
 	access func() Access // of the other side; nil on its own side
 	budget *bucket       // of what is read; nil = none
-	once   sync.Once
-	closed func() // called by Close; may be nil
 }
 
 func newStreamConn(conn *quic.Conn, s *quic.Stream, access func() Access, budget *bucket) *streamConn {
@@ -238,13 +236,7 @@ func (c *streamConn) Read(p []byte) (int, error) {
 // Close ends both directions: what was written still arrives.
 func (c *streamConn) Close() error {
 	c.CancelRead(0)
-	err := c.Stream.Close()
-	c.once.Do(func() {
-		if c.closed != nil {
-			c.closed()
-		}
-	})
-	return err
+	return c.Stream.Close()
 }
 
 // LocalAddr and RemoteAddr implement net.Conn.

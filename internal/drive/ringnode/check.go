@@ -11,13 +11,93 @@ import (
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
 )
 
-// Check asks every host of the ring what it knows and holds, and compares: the positions in order, each one's predecessor and
-// successors, and the digests of each arc at its holders. What changes while it looks may look like a problem, so it looks again at
-// those.
+// checks are the checks that are wanted: each asks all hosts of the ring, so those who come while one is under way share the next.
+type checks struct {
+	turn sync.Mutex // held by the one under way
+
+	mu   sync.Mutex
+	next *sharedCheck // not begun; nil = none is wanted
+}
+
+// sharedCheck is one check for all who wait for it.
+type sharedCheck struct {
+	callers int // guarded by checks.mu
+	cancel  context.CancelFunc
+	done    chan struct{}
+	out     ringapi.Check // once done, as err
+	err     error
+}
+
+// Check compares what the hosts of the ring say, from after the call on. Who calls while others do gets the same answer.
 func (n *Node) Check(ctx context.Context) (*ringapi.Check, error) {
 	if !n.isReady() {
 		return nil, errNotReady
 	}
+	q := &n.checks
+	q.mu.Lock()
+	c := q.next
+	if c == nil {
+		var of context.Context
+		c = &sharedCheck{done: make(chan struct{}), err: errNotReady}
+		of, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		if !n.links.begin(func() { n.runCheck(of, c) }) {
+			q.mu.Unlock()
+			c.cancel()
+			return nil, n.state()
+		}
+		q.next = c
+	}
+	c.callers++
+	q.mu.Unlock()
+	select {
+	case <-c.done:
+		out := c.out
+		return &out, c.err
+	case <-n.ended:
+		return nil, n.state()
+	case <-ctx.Done():
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if c.callers--; c.callers == 0 { // nobody wants it any more
+		c.cancel()
+		if q.next == c {
+			q.next = nil
+		}
+	}
+	return nil, ctx.Err()
+}
+
+// runCheck does a check when it is its turn.
+func (n *Node) runCheck(ctx context.Context, c *sharedCheck) {
+	defer close(c.done)
+	defer c.cancel()
+	defer n.recovered("checking the ring", nil)
+	stop := context.AfterFunc(n.links.context(), c.cancel)
+	defer stop()
+	q := &n.checks
+	q.turn.Lock()
+	defer q.turn.Unlock()
+	q.mu.Lock()
+	if q.next == c {
+		q.next = nil
+	}
+	q.mu.Unlock()
+	if c.err = ctx.Err(); c.err != nil {
+		return
+	}
+	c.err = errNotReady // should it panic
+	if out, err := n.check(ctx); err != nil {
+		c.err = err
+	} else {
+		c.out, c.err = *out, nil
+	}
+}
+
+// check asks every host of the ring what it knows and holds, and compares: the positions in order, each one's predecessor and
+// successors, and the digests of each arc at its holders. What changes while it looks may look like a problem, so it looks again at
+// those.
+func (n *Node) check(ctx context.Context) (*ringapi.Check, error) {
 	w := n.walk(ctx)
 	problems := w.problemsOf(n)
 	for try := 0; len(problems) > 0 && try < 2 && sleep(ctx, time.Second); try++ {

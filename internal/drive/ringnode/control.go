@@ -24,6 +24,7 @@ const (
 const (
 	controlTimeout  = 3 * time.Second
 	maxSums         = 4096 // arcs in one question
+	sumsAtOnce      = 64   // of which the machines wait for so many at once
 	maxSystemMember = 64   // bytes of a member of a system set
 	maxKnown        = 4096 // members of each system set in one answer
 )
@@ -215,10 +216,18 @@ type holding struct {
 func (n *Node) ownHoldings(arcs []ringwire.Arc) []holding {
 	out := make([]holding, len(arcs))
 	system := n.systemRecords()
+	for from := 0; from < len(arcs); from += sumsAtOnce {
+		n.holdings(arcs[from:min(from+sumsAtOnce, len(arcs))], system, out[from:])
+	}
+	return out
+}
+
+// holdings fills in what this host holds in some arcs, for as long as nobody else waits too long.
+func (n *Node) holdings(arcs []ringwire.Arc, system []systemRecord, out []holding) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.broken != nil || n.stopped {
-		return out
+		return
 	}
 	for i, a := range arcs {
 		h := n.data.Holding(a)
@@ -233,7 +242,6 @@ func (n *Node) ownHoldings(arcs []ringwire.Arc) []holding {
 			}
 		}
 	}
-	return out
 }
 
 func (n *namer) appendView(b []byte, v *memberView) []byte {

@@ -123,13 +123,12 @@ func (c *Client) connect(ctx context.Context) (*quic.Conn, error) {
 
 // connectOnce tries it once.
 func (c *Client) connectOnce(ctx context.Context) (*quic.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
-	defer cancel()
-	addr, err := resolve(ctx, c.addr)
-	if err != nil {
-		return nil, err
-	}
-	return c.connectTo(ctx, addr)
+	var conn *quic.Conn
+	err := eachAddr(ctx, c.addr, helloTimeout, func(ctx context.Context, addr netip.AddrPort) (err error) {
+		conn, err = c.connectTo(ctx, addr)
+		return err
+	})
+	return conn, err
 }
 
 // asAPIError is an error of a dial in the user's terms.

@@ -47,7 +47,8 @@
 //
 // Eviction ends all business with a host. It had the CA's key, though, and could admit itself under another name: after a theft, evict and
 // then rotate. Rotate makes a new CA, hands it to the members that can be reached, and makes all older tokens void. A member that was away
-// keeps ID and data, but needs a new token to come back. The ring's name, and so every position, is that of the first CA for ever.
+// keeps ID and data, but needs a new token to come back. Of rotations at the same time one counts, the same for all members, and the tokens of the
+// others are void. The ring's name, and so every position, is that of the first CA for ever.
 //
 // # Bounds
 //
@@ -57,9 +58,13 @@
 //	unread bytes               192 KiB a connection, until it is read fast
 //	frames                     256 KiB of ring messages, 4 MiB of data, 16 KiB in a hello: refused before they are allocated
 //	queues                     256 KiB of ring messages, 8 MiB of data a connection; then messages are dropped and counted
-//	rates                      Config.HostRate a member or client, 8 MiB/s of ring messages: the reader waits, so the sender does
+//	rates                      Config.HostRate a member or client, however many connections it has, 8 MiB/s of ring messages: the reader
+//	                           waits, so the sender does; a client is who shows one token at one IPv4 address or /64
 //	calls                      64 under way on a stream; 8 MiB of replies unread, then no more are read; 256 MiB of values and replies of all
-//	connections of members     256 kept, the idlest close first; of clients 1,024, with 64 streams each
+//	connections of members     256 kept, the idlest close first, and of one member 4 that it made; of clients 1,024, of one of them 256, with
+//	                           64 streams each
+//	checks                     one at a time; who asks meanwhile shares the next
+//	dials                      32 that began within 250 ms, 8 of hosts that did not answer the last time; none waits longer than 2 s
 //	disk                       Config.MaxBytes of records; below 64 MiB free, and while a transaction found no room, writes are refused and reads go on
 //
 // Malformed input ends its connection; a message about a host whose papers are not in order is dropped; both are counted. A panic ends

@@ -30,20 +30,19 @@ type link struct {
 	dialled bool
 	ring    *outbox
 	data    *outbox
-	up      chan struct{} // closed when there is a connection
 	down    chan struct{} // closed when there is none any more, and none will be
 
 	once sync.Once
 	used atomic.Int64 // Unix nanoseconds of the last message, sent or received
 
 	mu   sync.Mutex
-	conn *quic.Conn // nil before up; guarded by mu
+	conn *quic.Conn // nil before there is one; guarded by mu
 	why  error      // of its end; guarded by mu
 }
 
 func newLink(hosts *hostTable, h ringwire.Host, dialled bool) *link {
 	l := &link{host: h, dialled: dialled, ring: newOutbox(hosts, ringQueue, ringwire.MaxRingFrame), data: newOutbox(hosts, dataQueue, ringwire.MaxDataFrame),
-		up: make(chan struct{}), down: make(chan struct{})}
+		down: make(chan struct{})}
 	l.touch()
 	return l
 }
@@ -62,7 +61,6 @@ func (l *link) connected(c *quic.Conn) bool {
 		return false
 	}
 	l.conn = c
-	close(l.up)
 	return true
 }
 

@@ -19,6 +19,7 @@ import (
 const (
 	maxLinks   = 256 // standing connections; beyond it those unused for longest go
 	linkIdle   = 90 * time.Second
+	maxOfHost  = 4                // accepted connections of one member; it needs one, or two while one breaks
 	minIdle    = 10 * time.Second // a connection used within this is not closed for want of room
 	backoffMin = 200 * time.Millisecond
 	backoffMax = 5 * time.Second
@@ -251,6 +252,13 @@ func (ls *links) begin(f func()) bool {
 	return !ls.ending
 }
 
+// context is that of Run.
+func (ls *links) context() context.Context {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return ls.ctx
+}
+
 // end waits for all that was begun.
 func (ls *links) end() {
 	ls.mu.Lock()
@@ -265,8 +273,8 @@ var (
 )
 
 // add takes in an accepted connection of a host. When both hosts dialled each other at once, both send on the connection that the
-// lesser key dialled; the other one ends when it has been idle.
-func (ls *links) add(l *link, own, theirs [32]byte) {
+// lesser key dialled; the other one ends when it has been idle. It returns the connection that has to go, if the host has made too many.
+func (ls *links) add(l *link, own, theirs [32]byte) (extra *link) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	ls.all[l] = true
@@ -275,6 +283,19 @@ func (ls *links) add(l *link, own, theirs [32]byte) {
 	if current == nil || bytes.Compare(theirs[:], own[:]) < 0 || !current.dialled {
 		ls.byHost[l.host] = l
 	}
+	count := 0
+	for o := range ls.all {
+		if o.host != l.host || o.dialled || o.reason() != nil {
+			continue
+		}
+		if count++; o != l && (extra == nil || o.used.Load() < extra.used.Load()) {
+			extra = o
+		}
+	}
+	if count <= maxOfHost {
+		return nil
+	}
+	return extra
 }
 
 // replace closes the connections to an earlier life of a host.

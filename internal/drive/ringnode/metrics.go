@@ -127,7 +127,7 @@ func (n *Node) Collect(ch chan<- prometheus.Metric) {
 }
 
 // counts are the counters of a Status.
-func (n *Node) counts(*snapshot) map[string]uint64 {
+func (n *Node) counts() map[string]uint64 {
 	x := n.numbers()
 	out := make(map[string]uint64)
 	for i := range metrics {

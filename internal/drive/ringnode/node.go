@@ -55,6 +55,8 @@ type Node struct {
 	clients   atomic.Int64 // connections of programs
 	callBytes atomic.Int64 // of values and replies in hand for them
 	questions questions
+	budgets   budgets
+	checks    checks
 
 	inquiry  inquiry
 	systemMu sync.Mutex // held by who reads the system records

@@ -21,7 +21,8 @@ const (
 // readRing takes in a link's ring messages until the stream ends. An error is the other side's fault, or its end.
 func (n *Node) readRing(l *link, in *bufio.Reader) error {
 	dir := directory{hosts: n.hosts}
-	budget := newBucket(ringRate)
+	budget, _, done := n.budgets.open(hostBudget{l.host, true}, ringRate)
+	defer done()
 	var buf []byte
 	var batch []*ring.Message
 	for {
@@ -78,7 +79,8 @@ func (n *Node) outcast(h ringwire.Host) bool {
 // readData takes in a link's messages of the data, and what members ask each other beside them.
 func (n *Node) readData(l *link, in *bufio.Reader) error {
 	dir := directory{hosts: n.hosts}
-	budget := newBucket(n.cfg.HostRate)
+	budget, _, done := n.budgets.open(hostBudget{l.host, false}, n.cfg.HostRate)
+	defer done()
 	var buf []byte
 	var batch []*ringwire.Data
 	for {

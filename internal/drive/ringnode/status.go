@@ -35,7 +35,7 @@ func (n *Node) Status(context.Context) (*ringapi.Status, error) {
 	}
 	s := n.snapshot()
 	out := &ringapi.Status{ID: n.ID(), Addr: n.Addr().String(), Successors: []ringapi.Node{}, Fingers: []ringapi.Node{}, Keys: s.stats.Keys, Tombstones: s.stats.Tombstones,
-		Bytes: s.stats.Bytes, UnderReplicated: s.stats.UnderReplicated, Members: s.view.Members, Counters: n.counts(&s)}
+		Bytes: s.stats.Bytes, UnderReplicated: s.stats.UnderReplicated, Members: s.view.Members, Counters: n.counts()}
 	for _, r := range n.systemRecords() {
 		if r.alive {
 			out.Keys--

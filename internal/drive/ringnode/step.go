@@ -283,12 +283,21 @@ func (n *Node) recall() (refs []ringwire.Ref) {
 	if err != nil {
 		n.log.Warn("cannot read the known hosts", "err", err)
 	}
+	var over [][32]byte // whose certificates are good no more: they come back with new ones, if ever
 	for _, p := range append(n.sponsors, all...) {
 		h, err := n.hosts.learn(p.certificate, p.presence)
+		if errors.Is(err, errUntrusted) {
+			over = append(over, p.certificate.Public)
+		}
 		if err != nil || h == self {
 			continue
 		}
 		refs = append(refs, n.hosts.refs(h)[:1]...)
+	}
+	if len(refs) > 0 && len(over) > 0 { // that it ever met others, a host must not forget
+		if err := n.store.forgetHosts(over...); err != nil {
+			n.log.Warn("cannot forget hosts whose certificates are over", "hosts", len(over), "err", err)
+		}
 	}
 	return refs
 }

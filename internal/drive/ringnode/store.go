@@ -174,6 +174,12 @@ func (s *store) markFirst() error {
 	return s.update(func(tx *bolt.Tx) error { return tx.Bucket(nodeBucket).Put(firstKey, []byte{1}) })
 }
 
+// unmarkFirst takes that back: the beginning was not completed, and the host joins a ring that others have.
+func (s *store) unmarkFirst() error {
+	s.first = false
+	return s.update(func(tx *bolt.Tx) error { return tx.Bucket(nodeBucket).Delete(firstKey) })
+}
+
 func (s *store) close() error { return s.db.Close() }
 
 // at is the wall clock's time of a moment. It follows the monotonic clock of this run, so that a clock that is set does not age

@@ -3,6 +3,7 @@ package ringnode
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -27,7 +28,7 @@ var systemKeys = [...]string{revokedKey, evictedKey, tokensKey}
 
 const (
 	systemEvery   = time.Minute         // between two readings of the system records, if nobody says that they have changed
-	systemGrace   = 7 * 24 * time.Hour  // a token is remembered longer than it is good, so that its holder can be told why it is not
+	systemGrace   = 7 * 24 * time.Hour  // a token is remembered by who knew it longer than it is good, so that its holder can be told why it is not
 	evictedTime   = 2 * certificateTime // after it no certificate of the evicted host is valid any more
 	kickPause     = 200 * time.Millisecond
 	queueRetry    = time.Second     // between attempts to write what the ring does not have yet
@@ -54,7 +55,7 @@ func (n *Node) keepSystem(ctx context.Context) {
 	n.inform(ctx)
 	for {
 		pause := systemEvery/2 + rand.N(systemEvery)
-		if !n.flushQueue(ctx) {
+		if n.flushQueue(ctx) != nil {
 			pause = queueRetry
 		}
 		n.refresh(ctx)
@@ -73,8 +74,8 @@ func (n *Node) keepSystem(ctx context.Context) {
 	}
 }
 
-// publish has the ring take what waits in the queue, within bounds, and reports whether it has.
-func (n *Node) publish(ctx context.Context) bool {
+// publish has the ring take what waits in the queue, within bounds; an error says why it has not.
+func (n *Node) publish(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTime)
 	defer cancel()
 	return n.flushQueue(ctx)
@@ -126,23 +127,30 @@ func (n *Node) kickSystem() {
 	}
 }
 
-// flushQueue writes to the ring what it does not have yet, and reports whether it has all.
-func (n *Node) flushQueue(ctx context.Context) bool {
+// flushQueue writes to the ring what it does not have yet; an error says why it does not have all. A token leaves its place in the set when its
+// time is over: what members remember of it longer is in their caches.
+func (n *Node) flushQueue(ctx context.Context) (failed error) {
 	all, err := n.store.queuedAll()
 	if err != nil {
 		n.log.Warn("cannot read the queue of system records", "err", err)
-		return false
+		return err
 	}
-	if len(all) > 0 && n.enoughToWrite() != nil {
-		return false // none of them can be written
+	if err := n.enoughToWrite(); len(all) > 0 && err != nil {
+		return err // none of them can be written
 	}
-	done := true
 	for _, q := range all {
-		ttl := time.Until(q.until) + systemGrace
+		ttl := time.Until(q.until)
+		if q.key != tokensKey {
+			ttl += systemGrace
+		}
 		if ttl > 0 {
 			if _, err := n.put(ctx, q.key, q.member, putOptions{ttl: ttl, set: true}); err != nil {
 				n.log.Debug("the ring cannot take a system record yet", "err", err)
-				done = false
+				var known *ringapi.Error
+				if q.key == tokensKey && errors.As(err, &known) && known.Code == ringapi.TooLarge {
+					err = errTokensFull
+				}
+				failed = err
 				continue
 			}
 		}
@@ -150,7 +158,7 @@ func (n *Node) flushQueue(ctx context.Context) bool {
 			n.log.Warn("cannot shorten the queue of system records", "err", err)
 		}
 	}
-	return done
+	return failed
 }
 
 // refresh reads the system records into the cache, and reports how many bytes they have and whether all could be read. What was revoked

@@ -105,7 +105,8 @@ func (v *verifier) forget() {
 	clear(v.issued)
 }
 
-// prepare checks a record's signatures, so that the results are there when the replica asks.
+// prepare checks a record's signatures, so that the results are there when the replica asks. The first forged one ends it: the replica asks for no
+// more of such a record, and its sender is to have no more work for it.
 func (v *verifier) prepare(r *ringwire.Record) {
 	if r == nil {
 		return
@@ -114,6 +115,8 @@ func (v *verifier) prepare(r *ringwire.Record) {
 	ring := id.ring()
 	for i := range r.Versions {
 		x := &r.Versions[i]
-		v.Verify(x.Dot.Writer, x.Cert, x.SignedBytes(nil, ring, r.Key), x.Sig)
+		if !v.Verify(x.Dot.Writer, x.Cert, x.SignedBytes(nil, ring, r.Key), x.Sig) {
+			return
+		}
 	}
 }
