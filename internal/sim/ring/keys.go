@@ -2,6 +2,7 @@ package ring
 
 import (
 	"encoding/binary"
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -38,10 +39,11 @@ func spreadKeys(refs []core.Ref, hosts, total int, r *rand.Rand) Keys {
 	return k
 }
 
-// quantile is the value of sorted that a share p of them is at or below.
+// quantile is the least value of sorted that a share p of them is at or below (the nearest rank).
 func quantile[T any](sorted []T, p float64) (v T) {
 	if len(sorted) == 0 {
 		return v
 	}
-	return sorted[min(int(p*float64(len(sorted))), len(sorted)-1)]
+	rank := math.Ceil(p*float64(len(sorted)) - 1e-9) // 0.07 x 100 is a little above 7
+	return sorted[min(max(int(rank), 1), len(sorted))-1]
 }

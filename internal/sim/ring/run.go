@@ -1,7 +1,6 @@
 package ring
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"hash"
@@ -577,30 +576,16 @@ func summarize(histogram []int) Hops {
 }
 
 // agenda is what churn has in store: who fails when.
-type agenda []failure
+type agenda queue
 
-type failure struct {
-	at   int64
-	host core.Host
-}
-
-func (a *agenda) add(at int64, h core.Host) {
-	// Failures are few, and most new ones are late: sorted from the last to the first, the next one is at the end.
-	i, _ := slices.BinarySearchFunc(*a, failure{at, h}, func(x, y failure) int { return cmp.Or(cmp.Compare(y.at, x.at), cmp.Compare(y.host, x.host)) })
-	*a = slices.Insert(*a, i, failure{at, h})
-}
+func (a *agenda) add(at int64, h core.Host) { (*queue)(a).push(event{at: at, host: uint32(h)}) }
 
 // next returns the time of the next failure up to t, or t.
 func (a agenda) next(t int64) (at int64, due bool) {
-	if n := len(a); n > 0 && a[n-1].at <= t {
-		return a[n-1].at, true
+	if len(a) > 0 && a[0].at <= t {
+		return a[0].at, true
 	}
 	return t, false
 }
 
-func (a *agenda) pop() core.Host {
-	n := len(*a) - 1
-	h := (*a)[n].host
-	*a = (*a)[:n]
-	return h
-}
+func (a *agenda) pop() core.Host { return core.Host((*queue)(a).pop().host) }
