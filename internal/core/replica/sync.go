@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -257,9 +258,14 @@ func (r *Replica) compare(s *session, t treeStep, m *ringwire.Data) {
 		return
 	}
 	within := s.spans.intersect(spans{cut(t.prefix)})
-	last := ""
-	for _, it := range m.Items {
-		if !within.has(r.position(it.Key)) {
+	last, lastAt := "", ringwire.ID{}
+	for i, it := range m.Items {
+		at := r.position(it.Key)
+		if order := cmp.Or(lastAt.Compare(at), strings.Compare(last, it.Key)); i > 0 && order >= 0 {
+			s.failed = true // what a list goes on behind would be another's
+			return
+		}
+		if lastAt = at; !within.has(at) {
 			s.failed = true // would make this host store keys that it did not ask for
 			return
 		}

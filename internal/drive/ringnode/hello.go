@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -265,11 +266,14 @@ func (h *hello) acceptToken(a *acceptor, token tokenRecord) (*guest, error) {
 		return nil, refuse(codeProtocol, "hello: %v", err)
 	}
 	id := a.trust.identity()
+	space := ringwire.Space{Bits: id.parameters.Bits}
 	switch {
 	case !ringwire.VerifyHello(j.Public, ringwire.DialerRole, h.exporter, j.Signature):
 		return nil, refuse(codeProtocol, "hello: the newcomer does not hold its key")
 	case j.Role == ringwire.RoleMember && token.role != ringwire.RoleMember:
 		return nil, refuse(codeParameters, "hello: a client's token does not make members")
+	case slices.ContainsFunc(j.Explicit, func(at ringwire.ID) bool { return !space.Has(at) }):
+		return nil, refuse(codeParameters, "hello: a position is outside the ring's %d bits", id.parameters.Bits)
 	case len(j.Explicit) > 0 && id.parameters.Bits == ringwire.MaxBits:
 		return nil, refuse(codeParameters, "hello: positions are given only in rings made with fewer bits")
 	case a.trust.isEvicted(j.Public):

@@ -60,7 +60,7 @@ func (t *hostTable) learn(c *ringwire.Certificate, p ringwire.Presence) (ringwir
 	if !sameCertificate && !t.trust.trusts(c, time.Now()) {
 		return noHost, errUntrusted
 	}
-	if c.Role != ringwire.RoleMember {
+	if c.Role != ringwire.RoleMember || !c.In(t.space) {
 		return noHost, errUntrusted
 	}
 	if !p.Verify(c) {

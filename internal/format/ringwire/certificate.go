@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -45,7 +46,7 @@ type Certificate struct {
 	Nonce     [16]byte
 	Role      Role
 	Positions int    // virtual nodes, 1 to MaxPositions; 0 for a client
-	Explicit  []ID   // if any, as many as Positions
+	Explicit  []ID   // if any, as many as Positions; whether they are positions of the ring, In tells who knows how wide it is
 	Expires   int64  // Unix seconds
 	Serial    uint32 // generation of the CA that signed
 	Signature [ed25519.SignatureSize]byte
@@ -124,6 +125,11 @@ func (c *Certificate) Verify(ca ed25519.PublicKey) bool {
 
 // Expired reports whether its time is over.
 func (c *Certificate) Expired(now time.Time) bool { return now.Unix() >= c.Expires }
+
+// In reports whether all explicit positions are of the ring's space.
+func (c *Certificate) In(s Space) bool {
+	return !slices.ContainsFunc(c.Explicit, func(id ID) bool { return !s.Has(id) })
+}
 
 // Position is where virtual node i, 0 <= i < Positions, of the holder stands.
 func (c *Certificate) Position(s Space, i int) ID {

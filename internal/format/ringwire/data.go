@@ -92,5 +92,5 @@ type Data struct {
 	Arc     Arc
 	Prefix  Prefix
 	Sums    []Sum  // none or 16
-	Items   []Item // ascending by position, then key
+	Items   []Item // ascending by position, then key, which is for the receiver to check: the codec does not know how wide positions are
 }

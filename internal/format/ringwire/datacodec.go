@@ -128,7 +128,7 @@ func ParseData(b []byte) (*Data, error) {
 	if has(dataArc) {
 		d.Arc = Arc{r.ID(), r.ID()}
 		d.Prefix = Prefix{r.ID(), r.Byte()}
-		if d.Prefix.Depth > 2*uint8(len(ID{})) {
+		if d.Prefix.Depth > 2*uint8(len(ID{})) || !d.Prefix.ID.zeroFrom(4*int(d.Prefix.Depth)) {
 			r.Fail()
 		}
 	}

@@ -221,12 +221,13 @@ type Secrets struct {
 // MaxFormer bounds the list of former CAs: older ones are forgotten, and their hosts come back as new ones.
 const MaxFormer = 32
 
-// Append appends secrets.
+// Append appends secrets, with the latest MaxFormer of the former CAs.
 func (s *Secrets) Append(b []byte) []byte {
+	former := s.Former[max(0, len(s.Former)-MaxFormer):]
 	b = binary.BigEndian.AppendUint32(b, s.Serial)
 	b = append(append(b, s.Seed[:]...), s.Genesis[:]...)
-	b = append(b, byte(len(s.Former)))
-	for _, f := range s.Former {
+	b = append(b, byte(len(former)))
+	for _, f := range former {
 		b = append(b, f[:]...)
 	}
 	return b
@@ -275,6 +276,9 @@ func ParseWelcome(b []byte) (w Welcome, err error) {
 	}
 	w.Certificate = r.Certificate()
 	w.Parameters = r.parameters()
+	if !w.Certificate.In(Space{Bits: w.Parameters.Bits}) {
+		r.Fail()
+	}
 	if r.Bool() {
 		w.Secrets = r.Secrets()
 	}

@@ -105,6 +105,19 @@ func (s Space) ID(n uint64) (ID, error) {
 	return id, nil
 }
 
+// Has reports whether id is a position of the ring: one without bits below those that it counts.
+func (s Space) Has(id ID) bool { return id.zeroFrom(s.Width()) }
+
+// zeroFrom reports whether only the first n bits of a may be set.
+func (a ID) zeroFrom(n int) bool {
+	for i, b := range a {
+		if keep := n - 8*i; keep <= 0 && b != 0 || keep > 0 && keep < 8 && b<<keep != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Number is the inverse of ID, for rings of at most 64 bits.
 func (s Space) Number(id ID) uint64 {
 	w := s.Width()
