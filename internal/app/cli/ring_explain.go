@@ -198,9 +198,9 @@ func (x *ringExplain) readNodes() error {
 		if !named {
 			name, at = "", name
 		}
-		id, err := x.parse("nodes", at)
+		id, err := simring.ParsePosition(x.lesson.Space, strings.TrimSpace(at)) // never a name, which may look like one
 		if err != nil {
-			return err
+			return usageError("--nodes: %v", err)
 		}
 		x.lesson.Nodes = append(x.lesson.Nodes, simring.LessonNode{At: id, Name: name})
 	}
