@@ -190,7 +190,7 @@ func TestKnownHostsEnd(t *testing.T) {
 	entry := hostEntry{certificate: &over, presence: ringwire.Presence{Incarnation: 1, Addr: mustAddr("127.0.0.1:9")}}
 	entry.presence.Sign(id.ring(), trust.identity().key)
 	_, other, _ := l.hosts.find(nodes[0].papers().certificate.Public)
-	if err := l.store.stamp(l.now(), []hostEntry{entry, other, l.hosts.get(self)}); err != nil {
+	if err := l.store.stamp(l.now(), time.Now(), []hostEntry{entry, other, l.hosts.get(self)}); err != nil {
 		t.Fatal(err)
 	}
 	l.stop(t)

@@ -175,8 +175,8 @@ func (s *store) apply(tx *bolt.Tx, records *bolt.Bucket, x *change) error {
 	return nil
 }
 
-// stamp notes that the node runs at now, and what changed of the hosts that it knows.
-func (s *store) stamp(now time.Duration, changed []hostEntry) error {
+// stamp notes that the node runs at now, when the wall clock tells wall, and what changed of the hosts that it knows.
+func (s *store) stamp(now time.Duration, wall time.Time, changed []hostEntry) error {
 	return s.update(func(tx *bolt.Tx) error {
 		hosts := tx.Bucket(hostBucket)
 		for i := range changed {
@@ -185,7 +185,7 @@ func (s *store) stamp(now time.Duration, changed []hostEntry) error {
 				return err
 			}
 		}
-		return tx.Bucket(nodeBucket).Put(stampKey, binary.BigEndian.AppendUint64(nil, uint64(s.at(now).UnixMilli())))
+		return s.putClock(tx.Bucket(nodeBucket), now, wall)
 	})
 }
 

@@ -28,6 +28,13 @@
 //	calls      keys for programs: frames on a standing stream, many under way at once (calls.go; callclient.go is the program's end)
 //	house      system records, renewal, the alarm, room on the disk (system.go, house.go)
 //
+// # Time
+//
+// Nothing is aged by a wall clock that is set, or was never set: it only says how long the host was away, between its last stamp and its start, and where
+// that makes no sense nothing is dropped and no arc is answered for unasked (clock.go). The machines run on a clock that, on Linux, goes on while the computer is
+// suspended. Deletions are remembered for ringwire.Retention of the time that their host runs. A host that was away for ringwire.MaxAway or longer begins
+// empty, also where all of the ring was off; what it had is moved to another bucket of its database, and not erased.
+//
 // # Admission
 //
 // The first host of a ring makes its CA, an Ed25519 key, which every member holds, so that any member admits. It is 0600 in the data

@@ -69,7 +69,7 @@ func TestArcsOnFullDisk(t *testing.T) {
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.stamp(0, nil); err != nil {
+	if err := s.stamp(0, time.Now(), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.close(); err != nil {
@@ -93,7 +93,7 @@ func TestUncertainStore(t *testing.T) {
 	if err := s.commit([]change{persist(record("k", 1, 1, 0), 0)}); err == nil || errors.Is(err, replica.ErrNoRoom) {
 		t.Errorf("a commit after it: %v", err)
 	}
-	if err := s.stamp(0, nil); err == nil {
+	if err := s.stamp(0, time.Now(), nil); err == nil {
 		t.Error("a stamp after it: none")
 	}
 }

@@ -27,7 +27,7 @@ func (n *Node) keepHouse(ctx context.Context) {
 		if now.Sub(stamped) >= stampEvery {
 			stamped = now
 			changed := n.hosts.takeChanged()
-			if err := n.store.stamp(n.now(), changed); err != nil {
+			if err := n.store.stamp(n.now(), now, changed); err != nil {
 				n.hosts.noteAgain(changed)
 				n.log.Warn("cannot note the time", "err", err)
 			}

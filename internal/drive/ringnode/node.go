@@ -26,7 +26,8 @@ type Node struct {
 	// Constant after New.
 	cfg       Config
 	log       *slog.Logger
-	start     time.Time // zero of the machines' clock
+	start     time.Time     // by the wall clock
+	zero      time.Duration // of the machines' clock
 	advertise netip.AddrPort
 	transport *transport
 	store     *store
@@ -97,7 +98,7 @@ func New(cfg Config) (*Node, error) {
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("making the data directory: %w", err)
 	}
-	n := &Node{cfg: cfg, log: cfg.Log, start: time.Now(), advertise: advertise, ready: make(chan struct{}), informed: make(chan struct{}), gone: make(chan struct{}),
+	n := &Node{cfg: cfg, log: cfg.Log, start: time.Now(), zero: monotonic(), advertise: advertise, ready: make(chan struct{}), informed: make(chan struct{}), gone: make(chan struct{}),
 		ended: make(chan struct{}), kicked: make(chan struct{}, 1), expelled: make(chan struct{}, 1),
 		wake: make(chan struct{}, 1), ops: make(map[uint64]func(replica.Result)), watches: make(map[uint64]func(replica.Result)),
 		lookups: make(map[uint64]chan ring.Result)}
@@ -166,7 +167,7 @@ func (n *Node) ID() string { return n.hostID(self) }
 // Token admits others, if this start began a new ring; else it is empty. Valid once Ready.
 func (n *Node) Token() string { return n.token }
 
-func (n *Node) now() time.Duration { return time.Since(n.start) }
+func (n *Node) now() time.Duration { return monotonic() - n.zero }
 
 // Run makes the host a member of its ring and keeps it one until ctx ends or it has left, and closes everything. It runs once. It returns
 // nil after both; an error says why the host could not become or stay a member.
@@ -250,7 +251,7 @@ func (n *Node) serve(ctx context.Context, cancel context.CancelCauseFunc) error 
 	n.stopped = true
 	n.mu.Unlock()
 	n.endOperations() // of who did not hear that the node stops: nothing else ends them any more
-	if serr := n.store.stamp(n.now(), n.hosts.takeChanged()); serr != nil {
+	if serr := n.store.stamp(n.now(), time.Now(), n.hosts.takeChanged()); serr != nil {
 		n.log.Warn("cannot note the time of the end", "err", serr)
 	}
 	return err

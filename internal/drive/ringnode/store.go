@@ -38,7 +38,9 @@ var (
 type store struct {
 	db   *bolt.DB
 	log  *slog.Logger
-	wall time.Time // the time that a Duration of zero stands for
+	wall time.Time // the time of the store's clock that a Duration of zero stands for
+
+	pauses []pause // oldest first; constant
 
 	mu     sync.Mutex // held by each transaction that writes
 	failed error      // why none is tried any more
@@ -74,8 +76,8 @@ func openStore(dir string, log *slog.Logger, start time.Time) (*store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", name, err)
 	}
-	s := &store{db: db, log: log, wall: start}
-	if err := s.begin(); err != nil {
+	s := &store{db: db, log: log}
+	if err := s.begin(start); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("opening %s: %w", name, err)
 	}
@@ -83,7 +85,7 @@ func openStore(dir string, log *slog.Logger, start time.Time) (*store, error) {
 }
 
 // begin makes the buckets, counts the start, and reads what the replica needs to begin.
-func (s *store) begin() error {
+func (s *store) begin(wall time.Time) error {
 	return s.update(func(tx *bolt.Tx) error {
 		for _, name := range [][]byte{recordBucket, hostBucket, nodeBucket, queueBucket, lostBucket} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
@@ -100,15 +102,13 @@ func (s *store) begin() error {
 		}
 		s.first = b.Get(firstKey) != nil
 		s.used = s.first || b.Get(arcsKey) != nil || !empty(tx, recordBucket) || !empty(tx, hostBucket)
-		if v := b.Get(stampKey); len(v) == 8 {
-			s.away = max(0, s.wall.Sub(time.UnixMilli(int64(binary.BigEndian.Uint64(v)))))
-		}
+		s.setClock(b, wall)
 		if err := s.loadArcs(b.Get(arcsKey)); err != nil {
 			return err
 		}
 		if s.away >= ringwire.MaxAway && s.metOthers(tx) {
-			s.log.Warn("this node was away for longer than deletions are remembered: it drops its records and begins empty", "away", s.away.Round(time.Hour))
-			return s.dropRecords(tx)
+			s.log.Warn("this node was away for longer than deletions are remembered: it begins empty; what it had is set aside in its database", "away", s.away.Round(time.Hour), "bucket", asideName(s.wall))
+			return s.setAside(tx)
 		}
 		return s.setDamagedAside(tx)
 	})
@@ -127,9 +127,13 @@ func empty(tx *bolt.Tx, bucket []byte) bool {
 	return k == nil
 }
 
-// dropRecords forgets all records and what they were good for.
-func (s *store) dropRecords(tx *bolt.Tx) error {
-	if err := tx.DeleteBucket(recordBucket); err != nil {
+// setAside moves all records to where nothing reads them, and forgets what they were good for. They are there for who knows better than the clock.
+func (s *store) setAside(tx *bolt.Tx) error {
+	aside, err := tx.CreateBucketIfNotExists([]byte(asideName(s.wall)))
+	if err != nil {
+		return err
+	}
+	if err := tx.MoveBucket(recordBucket, nil, aside); err != nil {
 		return err
 	}
 	if _, err := tx.CreateBucket(recordBucket); err != nil {
@@ -138,6 +142,9 @@ func (s *store) dropRecords(tx *bolt.Tx) error {
 	s.arcs, s.hosts = nil, 0
 	return tx.Bucket(nodeBucket).Delete(arcsKey)
 }
+
+// asideName is the bucket that has the records which were set aside at a time.
+func asideName(at time.Time) string { return "aside " + at.UTC().Format(time.RFC3339Nano) }
 
 // setDamagedAside moves records away that cannot be read, by bit rot perhaps, and makes the host unsure of all its arcs, so that it
 // fetches what it lost from others before it answers for them.
@@ -182,8 +189,7 @@ func (s *store) unmarkFirst() error {
 
 func (s *store) close() error { return s.db.Close() }
 
-// at is the wall clock's time of a moment. It follows the monotonic clock of this run, so that a clock that is set does not age
-// records.
+// at is the store's clock at a moment. Within a run it is the monotonic clock, so that a clock that is set does not age records.
 func (s *store) at(now time.Duration) time.Time { return s.wall.Add(now) }
 
 // appendStored and parseStored are a record as it is stored: when, in milliseconds since 1970, and its canonical bytes.
@@ -205,7 +211,8 @@ func (s *store) aged(now time.Duration, v []byte) (*ringwire.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.Age(max(0, s.at(now).Sub(at))), nil
+	all, ran := s.since(at, now)
+	return r.AgeRunning(all, ran), nil
 }
 
 // Load implements replica.Store.

@@ -61,7 +61,7 @@ func TestStore(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.stamp(2*time.Second, nil); err != nil {
+	if err := s.stamp(2*time.Second, day.Add(2*time.Second), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.close(); err != nil {
@@ -107,13 +107,22 @@ func TestLongAbsence(t *testing.T) {
 		for _, p := range met {
 			hosts = append(hosts, hostEntry{certificate: p.certificate, presence: p.presence})
 		}
-		if err := s.stamp(0, hosts); err != nil {
+		if err := s.stamp(0, day, hosts); err != nil {
 			t.Fatal(err)
 		}
 		s.close()
 		s = open(t, dir, day.Add(ringwire.MaxAway))
 		if r, err := s.Load(0, "a"); err != nil || (r == nil) != (len(met) > 1) || (len(s.arcs) == 0) != (len(met) > 1) {
 			t.Errorf("of %d hosts, after %v: %v, %v, arcs %v", len(met), ringwire.MaxAway, r, err, s.arcs)
+		}
+		if err := s.db.View(func(tx *bolt.Tx) error {
+			aside := tx.Bucket([]byte(asideName(day.Add(ringwire.MaxAway))))
+			if len(met) > 1 && (aside == nil || aside.Bucket(recordBucket).Get([]byte("a")) == nil) {
+				t.Error("the records were not set aside")
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
 		}
 		s.close()
 	}
@@ -271,8 +280,8 @@ func TestSlowStartIsAbsence(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n.start = n.start.Add(-took)
-		n.store.wall = n.start
+		n.zero -= took
+		n.store.wall = n.store.wall.Add(-took)
 		if err := errors.Join(n.admit(t.Context()), n.build()); err != nil {
 			t.Fatal(err)
 		}

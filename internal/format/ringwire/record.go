@@ -152,21 +152,29 @@ func (r *Record) settle() *Record {
 
 // Age is the record after the time d: versions whose time is over lose their value, or are dropped at the end of Retention. nil
 // when nothing is left.
-func (r *Record) Age(d time.Duration) *Record {
+func (r *Record) Age(d time.Duration) *Record { return r.AgeRunning(d, d) }
+
+// AgeRunning is the record after the time d, of which the host that holds it ran for the time ran: what is remembered so that it does not come back is forgotten
+// only by running. A ring that was off as a whole still knows what was deleted before.
+func (r *Record) AgeRunning(d, ran time.Duration) *Record {
 	if r == nil || d <= 0 {
 		return r
 	}
 	out := &Record{Key: r.Key, Versions: make([]Version, 0, len(r.Versions))}
 	for _, v := range r.Versions {
-		left := v.Left
+		left, over := v.Left, v.Gone || v.Tombstone
+		past := d
+		if over {
+			past = ran
+		}
 		switch {
 		case left == 0:
-		case left > d:
-			v.Left = left - d
-		case v.Gone || v.Tombstone || !v.Linger || left+Retention <= d:
+		case left > past:
+			v.Left = left - past
+		case over || !v.Linger || min(d-left, ran) >= Retention:
 			continue
 		default:
-			v.Gone, v.Value, v.Left = true, nil, left+Retention-d
+			v.Gone, v.Value, v.Left = true, nil, Retention-min(d-left, ran)
 		}
 		out.Versions = append(out.Versions, v)
 	}
