@@ -2,6 +2,7 @@ package ring
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -13,7 +14,7 @@ const (
 	Send ActionKind = iota + 1
 	// LookupDone: the lookup that Lookup began under Result.Token has ended.
 	LookupDone
-	// ViewChanged: a predecessor or a successor list has changed, so may have Holders, Owns and Arcs. Reported once until drained.
+	// ViewChanged: a predecessor or a successor list has changed, so may have Holders and Arcs. Reported once until drained.
 	ViewChanged
 	// Joined: every position of this host has its place in the ring.
 	Joined
@@ -47,6 +48,7 @@ const (
 var (
 	ErrNoAnswer  = errors.New("ring: no answer to the lookup")
 	ErrNotMember = errors.New("ring: not a member of the ring yet")
+	ErrTooMany   = fmt.Errorf("ring: %d lookups are under way: wait for some to end, or begin fewer at a time", maxLookups)
 )
 
 // Result is how a lookup ended.

@@ -26,13 +26,14 @@ type Terms struct {
 //
 // A member that lies about others' deaths gains nothing here but that these count as dead for a moment. One that was evicted counts as one that died.
 type Census struct {
-	terms  Terms
-	self   Host
-	rand   *rand.Rand
-	began  time.Duration // this host became a member; never before
-	voters []voter       // ascending by host, without self
-	came   time.Duration // this host's own came
-	asked  time.Duration // when somebody wanted to know last; longAgo
+	terms   Terms
+	self    Host
+	rand    *rand.Rand
+	began   time.Duration // this host became a member; never before
+	voters  []voter       // ascending by host, without self
+	mourned []Host        // the latest deaths, the last one last: what newcomers are told
+	came    time.Duration // this host's own came
+	asked   time.Duration // when somebody wanted to know last; longAgo
 }
 
 // voter is another member, or one that died a while ago.
@@ -46,9 +47,10 @@ type voter struct {
 }
 
 const (
-	slack     = 4 // a death is noticed about Fresh/slack after it
-	longAgo   = -never / 2
-	maxPolled = 128
+	slack      = 4 // a death is noticed about Fresh/slack after it
+	longAgo    = -never / 2
+	maxPolled  = 128
+	maxMourned = MaxMembers
 )
 
 // NewCensus makes the census of a host that is no member yet.
@@ -111,9 +113,12 @@ func (c *Census) Dead(now time.Duration, h Host) {
 		return
 	}
 	v, known := c.add(h)
-	if v.died == never {
-		v.died, v.told = now, !known
+	if v.died != never {
+		return
 	}
+	v.died, v.told = now, !known
+	c.mourned = append(slices.DeleteFunc(c.mourned, func(x Host) bool { return x == h }), h)
+	c.mourned = c.mourned[max(0, len(c.mourned)-maxMourned):]
 }
 
 // Left notes that h left the ring by its own will.

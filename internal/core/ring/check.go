@@ -191,30 +191,3 @@ func checkCycle(members []*position, live func(ID) *position, space Space) []err
 	}
 	return nil
 }
-
-// CheckIdeal holds the living nodes against the truth: every position has exactly the predecessor and successors that it would have in a ring at rest.
-// It is what the protocol converges to when nothing happens any more.
-func CheckIdeal(nodes []*Node) []error {
-	members, r := membersOf(nodes)
-	all := make([]Ref, len(members))
-	for i, p := range members {
-		all[i] = p.self
-	}
-	var errs []error
-	for i, p := range members {
-		space := nodes[0].cfg.Space
-		want := window(all, i, 1, r, MaxList, p.self.Host)
-		if !slices.Equal(p.succ, want) {
-			errs = append(errs, fmt.Errorf("%s: successors %v, want %v", space.Format(p.self.ID), formatRefs(space, p.succ), formatRefs(space, want)))
-		}
-		if before := all[(i+len(all)-1)%len(all)]; len(all) > 1 && (!p.hasPred || p.pred != before) {
-			errs = append(errs, fmt.Errorf("%s: predecessor %s (%t), want %s", space.Format(p.self.ID), space.Format(p.pred.ID), p.hasPred, space.Format(before.ID)))
-		}
-	}
-	for _, n := range nodes {
-		if n.phase == joining {
-			errs = append(errs, fmt.Errorf("host %d is not a member", n.cfg.Self))
-		}
-	}
-	return errs
-}

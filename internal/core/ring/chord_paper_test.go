@@ -142,6 +142,13 @@ func TestRectify(t *testing.T) {
 	if n.pos[0].status != Idle {
 		t.Error("still waiting after the answer")
 	}
+	notify(n, 5) // which is asked once a step
+	if got := sent(n); len(got) > 0 {
+		t.Errorf("sent %+v", got)
+	}
+	n.Stabilize(2, 0)
+	n.Receive(2, 30, state(n, 30, one(t, n, GetState, 30).Seq, 20, 40, 50, 60))
+	one(t, n, Notify, 30)
 	notify(n, 5)
 	one(t, n, Ping, 15)
 	n.Expire(3, 0)

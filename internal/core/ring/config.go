@@ -3,6 +3,7 @@ package ring
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -102,6 +103,8 @@ func (c *Config) validate() error {
 		return errors.New("ring: no Rand")
 	case c.Successors < 0 || c.CacheBudget < 0 || c.MaxHops < 0:
 		return errors.New("ring: negative limit")
+	case c.MaxHops > math.MaxUint16: // as messages count them
+		return fmt.Errorf("ring: %d hops: use at most %d", c.MaxHops, math.MaxUint16)
 	case (c.Cache || c.Mesh) && c.Directory == nil:
 		return errors.New("ring: cache and mesh need a Directory")
 	case c.Census.Remember < 0 || c.Census.Fresh < 0:

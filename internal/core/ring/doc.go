@@ -33,6 +33,11 @@
 //   - A list that a death has made short looks like one of a small ring. Holders, Arcs and the membership take it for the whole ring only when it ends with the
 //     predecessor; else the membership is whole when it equals that of a host who knows all, which a Digest says (Final).
 //   - Notify carries the predecessors of the predecessor, a hint from which Arcs tells which keys this host should hold.
+//   - A position whose predecessor has answered a ping takes no other claim to that place but a closer one's before its next step. Without that a host that
+//     goes on claiming it would keep the position waiting for answers, so that it never stabilises and answers busy for ever.
+//   - A rumour that a host of the own successor lists or predecessors is dead or has left makes a host ask that one, and nothing else.
+//   - A host remembers through whom it joined, as it remembers the dead: in a ring that is parted just then they may be its only way to the rest. One that joined
+//     through a single host, which dies for ever before it told anybody, is alone for ever: nobody knows it, and it knows nobody.
 //   - A lookup is acknowledged hop by hop, so that a dead host costs one time-out on the way instead of a whole lookup.
 //   - After a change of its immediate successor a position stabilises again soon, so that many that enter one arc sort themselves out in seconds.
 //   - A host can tell whether it hears from more than half of the ring (Majority, Census): on which side of a partition it is.

@@ -88,6 +88,7 @@ func (v *shadowWorld) apply(m move) {
 		if err := n.Join(exploreNow, slotRef(int(m.arg))); err != nil {
 			v.x.t.Fatal(err)
 		}
+		v.x.forgetVia(n)
 	case deliver:
 		l := v.take(m.arg)
 		if l.m.Path = nil; l.m.Kind == Notify { // predecessors before the first: a hint whose dead are pinged again

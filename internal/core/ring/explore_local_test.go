@@ -101,7 +101,7 @@ func (x *explorer) normalise(n *Node) {
 	}
 	for i := range n.hosts {
 		s := &n.hosts[i]
-		s.mean, s.dev, s.missed = 0, 0, min(s.missed, 1)
+		s.mean, s.dev, s.missed, s.saidLeft = 0, 0, min(s.missed, 1), false
 	}
 	n.hosts = slices.DeleteFunc(n.hosts, func(s hostState) bool { return s == hostState{host: s.host} })
 	for i := range n.probes {
@@ -109,6 +109,7 @@ func (x *explorer) normalise(n *Node) {
 	}
 	slices.SortFunc(n.probes, func(a, b probe) int { return cmp.Compare(a.host, b.host) })
 	slices.SortFunc(n.memory, func(a, b Ref) int { return cmp.Compare(a.Host, b.Host) })
+	slices.Sort(n.recalls)
 	for i := range n.quests {
 		q := &n.quests[i]
 		q.seq, q.hops, q.deadline = questSeq+uint64(q.asked.Host), 1, exploreNow+time.Second
@@ -166,7 +167,7 @@ func (e *encoder) set(has func(Host) bool) {
 func (e *encoder) node(n *Node) {
 	p := &n.pos[0]
 	waits := p.status != Idle && p.deadline != never
-	e.b = append(e.b, byte(n.phase), byte(p.status), flags(p.in, p.fromPred, waits, n.restoring))
+	e.b = append(e.b, byte(n.phase), byte(p.status), flags(p.in, p.fromPred, waits, n.restoring, p.predAnswered))
 	e.ref(p.hasPred, p.pred)
 	e.ref(waits, p.asked)
 	e.ref(p.hasNotify, p.notify)
@@ -178,6 +179,7 @@ func (e *encoder) node(n *Node) {
 	e.set(func(h Host) bool { i, ok := n.hostAt(h); return ok && n.hosts[i].probing })
 	e.set(func(h Host) bool { return slices.ContainsFunc(n.probes, func(p probe) bool { return p.host == h }) })
 	e.set(func(h Host) bool { return hasHost(n.memory, h) })
+	e.set(func(h Host) bool { return slices.Contains(n.recalls, h) })
 	e.set(func(h Host) bool {
 		return slices.ContainsFunc(n.quests, func(q quest) bool { return q.asked.Host == h })
 	})

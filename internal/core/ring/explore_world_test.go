@@ -416,6 +416,14 @@ func (x *explorer) apply(from *world, m move) (w world, ok bool) {
 	return w, true
 }
 
+// forgetVia makes a host that joins forget by whom, where nobody is wrongly thought dead: it would ask that one again only when it is in none of its lists, and the
+// state would be another for each via.
+func (x *explorer) forgetVia(n *Node) {
+	if x.lies == 0 {
+		n.memory = nil
+	}
+}
+
 func (x *explorer) joinOutcome(s, via int) outcome {
 	k := uint64(1)<<63 | uint64(s)<<8 | uint64(via)
 	if o, ok := x.memo[k]; ok {
@@ -426,6 +434,7 @@ func (x *explorer) joinOutcome(s, via int) outcome {
 	if err := n.Join(exploreNow, slotRef(via)); err != nil {
 		x.t.Fatal(err)
 	}
+	x.forgetVia(n)
 	var o outcome
 	for a, ok := n.Next(); ok; a, ok = n.Next() {
 		if a.Kind == Send {

@@ -40,16 +40,18 @@ func (n *Node) self() Member {
 
 // hear takes in the news on a message. What came by anti-entropy most hosts know already: it is not passed on, or else a newcomer, to whom
 // all are new, would have the whole membership to tell.
-func (n *Node) hear(members []Member, known bool) {
-	if n.members == nil || n.members.off || n.phase == left {
+func (n *Node) hear(from Host, members []Member, known bool) {
+	if n.members == nil || n.phase == left {
 		return
 	}
 	for _, m := range members {
-		if m.Host == n.cfg.Self {
+		switch {
+		case n.members.off: // since the last piece, perhaps
+			return
+		case m.Host == n.cfg.Self:
 			n.refute(m)
 			continue
-		}
-		if !n.members.set(m) {
+		case m.State != ringwire.Alive && m.Host != from && n.listed(m.Host) && n.rumour(m), !n.members.set(m):
 			continue
 		}
 		n.reckon(m)
@@ -61,6 +63,22 @@ func (n *Node) hear(members []Member, known bool) {
 			n.send(m.Host, Message{Kind: News, Members: append(n.members.hosts(), n.mourned(MaxMembers-n.members.living())...)})
 		}
 	}
+}
+
+// listed reports whether h is in one of the successor lists or among the predecessors.
+func (n *Node) listed(h Host) bool {
+	return slices.ContainsFunc(n.pos, func(p position) bool { return hasHost(p.succ, h) || hasHost(p.preds, h) })
+}
+
+// rumour takes in that others think a host of the own lists gone. That is for this host to find out: else one liar could empty its lists, or make it take a large
+// ring for a mesh of a few. The ping tells the accused what is said, so that it can take that back. False: there is an own verdict, or the news are old.
+func (n *Node) rumour(m Member) bool {
+	if old, ok := n.members.get(m.Host); n.thoughtDead(m.Host) || ok && !m.Supersedes(old) {
+		return false
+	}
+	n.host(m.Host).saidLeft = m.State == ringwire.Left
+	n.ping(m.Host, m)
+	return true
 }
 
 // reckon takes a change of the membership into the census.
@@ -75,14 +93,14 @@ func (n *Node) reckon(m Member) {
 	}
 }
 
-// mourned lists hosts that died so short ago that a newcomer should count them, at most limit.
+// mourned lists hosts that died so short ago that a newcomer should count them, the latest first, at most limit.
 func (n *Node) mourned(limit int) (out []Member) {
 	if n.census.off() {
 		return nil
 	}
-	for _, e := range n.members.entries {
-		if len(out) < limit && e.index == 0 && e.state == ringwire.Dead && n.census.Mourned(n.now, e.host) {
-			out = append(out, Member{Host: e.host, Incarnation: e.incarnation, State: e.state})
+	for _, h := range slices.Backward(n.census.mourned) { // not the whole table, which everybody could make this host look through
+		if m, _ := n.members.get(h); len(out) < limit && m.State == ringwire.Dead && n.census.Mourned(n.now, h) {
+			out = append(out, m)
 		}
 	}
 	return out
@@ -92,7 +110,7 @@ func (n *Node) mourned(limit int) (out []Member) {
 func (n *Node) heard(m Member) {
 	if m.State == ringwire.Alive {
 		if i, ok := n.hostAt(m.Host); ok { // it has come back, says itself by a new incarnation
-			n.hosts[i].missed = 0
+			n.hosts[i].missed, n.hosts[i].saidLeft = 0, false
 			n.revive(i, false)
 		}
 	} else if n.knows(m.Host) && !n.inMesh() {
@@ -332,6 +350,9 @@ func (n *Node) tellDiffering(to Host, theirs []uint64, newcomer bool) {
 	var page []Member
 	if newcomer {
 		page = n.mourned(MaxMembers / 2)
+		if !n.spend(len(page) * memberBytes) {
+			return
+		}
 	}
 	sent := 0
 	start := n.cfg.Rand.IntN(len(t.entries)) // so that many hosts, asked one after the other, tell different parts

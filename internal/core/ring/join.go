@@ -51,6 +51,9 @@ func (n *Node) Join(now time.Duration, via ...Ref) error {
 		return errors.New("ring: nobody to join")
 	}
 	n.now, n.phase, n.via = now, joining, via[:min(len(via), maxVia)]
+	for _, x := range n.via { // of the other side, perhaps, if the ring is parted just now
+		n.rememberRef(x)
+	}
 	if n.restoring {
 		n.aloneAt = now + aloneAfter + time.Duration(min(n.rank(via), alonePauses))*n.jitter(alonePause)
 	}

@@ -52,8 +52,13 @@ func (n *Node) Lookup(now time.Duration, key ID, token uint64, how How) {
 
 func (n *Node) begin(l lookup) {
 	l.started, l.seq = n.now, n.nextSeq()
-	if n.phase != member && n.phase != joining || len(n.lookups) >= maxLookups {
+	switch {
+	case n.phase != member && n.phase != joining:
 		l.Err = ErrNotMember
+	case len(n.lookups) >= maxLookups:
+		l.Err = ErrTooMany
+	}
+	if l.Err != nil {
 		n.finish(l)
 		return
 	}

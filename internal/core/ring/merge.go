@@ -74,18 +74,29 @@ func (n *Node) probeMemory() {
 	if len(n.memory) == 0 || n.phase != member {
 		return
 	}
+	n.recalls = n.recalls[:0]
 	for i := range min(fanOut, len(n.memory)) { // different ones
 		j := i + n.cfg.Rand.IntN(len(n.memory)-i)
 		n.memory[i], n.memory[j] = n.memory[j], n.memory[i]
 		x := n.memory[i]
 		if n.outside(x.Host) && x.Host != n.cfg.Self {
-			n.seq++
-			n.send(x.Host, Message{Kind: Ping, Seq: n.seq, Members: n.newsFor(x.Host)})
+			n.recalls = append(n.recalls, x.Host)
+			n.send(x.Host, Message{Kind: Ping, Seq: n.nextSeq(), Members: n.newsFor(x.Host)})
 		}
 	}
 }
 
-// reunite is called when a remembered host that is in none of the lists gives a sign of life.
+// recalled takes in the first answer of a remembered host to the ping of this period, and reports whether it is one.
+func (n *Node) recalled(h Host) bool {
+	i := slices.Index(n.recalls, h)
+	if i < 0 {
+		return false
+	}
+	n.recalls = slices.Delete(n.recalls, i, i+1)
+	return true
+}
+
+// reunite is called when a remembered host that is in none of the lists answers a ping: what follows is a lot of work, which nobody may order.
 func (n *Node) reunite(h Host) {
 	j := slices.IndexFunc(n.memory, func(x Ref) bool { return x.Host == h })
 	if j < 0 || n.phase != member || !n.outside(h) || n.inMesh() {

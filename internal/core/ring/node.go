@@ -32,6 +32,7 @@ type Node struct {
 	members  *table      // the membership; nil without cache and mesh
 	census   *Census     // who of it was heard of; nil without Config.Census
 	memory   []Ref       // the long-term memory: hosts that were in the ring once
+	recalls  []Host      // those of it that were pinged in this period and did not answer
 	probes   []probe     // pings under way
 	forwards []forward   // lookups handed on and not yet acknowledged
 	lookups  []lookup    // its own

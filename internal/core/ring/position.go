@@ -34,6 +34,7 @@ type position struct {
 	fromPred     bool // Stabilizing: the question went to the successor's predecessor (StabilizeFromPredecessor)
 	hasNotify    bool
 	hasCandidate bool
+	predAnswered bool // the predecessor answered since p's last step: until the next only a closer one's claim counts
 	pred         Ref
 	succ         []Ref
 	preds        []Ref // pred and those before it, as pred tells: a hint for Arcs, never for the protocol

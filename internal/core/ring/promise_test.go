@@ -74,22 +74,29 @@ func TestMeshTellsAtOnce(t *testing.T) {
 
 // What a host hears of another's earlier life does not undo what it knows of its present one, whichever comes first.
 func TestOldNewsChangeNothing(t *testing.T) {
-	w := meshOf(t, 4)
-	n := w.nodes[0]
-	of2 := func(incarnation uint32, state ringwire.MemberState) Member {
-		return Member{Host: 2, Incarnation: incarnation, State: state}
+	w := newTestNet(t, 21, Config{Cache: true})
+	for h := range Host(40) {
+		w.add(h, 1)
+	}
+	w.ideal()
+	n, of := w.nodes[0], Host(1)
+	for n.listed(of) { // of its own lists it believes itself
+		of++
+	}
+	about := func(incarnation uint32, state ringwire.MemberState) Member {
+		return Member{Host: of, Incarnation: incarnation, State: state}
 	}
 	for _, c := range []struct{ told, want Member }{
-		{of2(5, ringwire.Alive), of2(5, ringwire.Alive)},
-		{of2(4, ringwire.Dead), of2(5, ringwire.Alive)},
-		{of2(4, ringwire.Left), of2(5, ringwire.Alive)},
-		{of2(5, ringwire.Dead), of2(5, ringwire.Dead)},
-		{of2(5, ringwire.Alive), of2(5, ringwire.Dead)},
-		{of2(4, ringwire.Alive), of2(5, ringwire.Dead)},
-		{of2(6, ringwire.Alive), of2(6, ringwire.Alive)},
+		{about(5, ringwire.Alive), about(5, ringwire.Alive)},
+		{about(4, ringwire.Dead), about(5, ringwire.Alive)},
+		{about(4, ringwire.Left), about(5, ringwire.Alive)},
+		{about(5, ringwire.Dead), about(5, ringwire.Dead)},
+		{about(5, ringwire.Alive), about(5, ringwire.Dead)},
+		{about(4, ringwire.Alive), about(5, ringwire.Dead)},
+		{about(6, ringwire.Alive), about(6, ringwire.Alive)},
 	} {
-		n.Receive(w.now, 1, &Message{Kind: News, Members: []Member{c.told}})
-		if got, _ := n.members.get(2); got != c.want {
+		n.Receive(w.now, 39, &Message{Kind: News, Members: []Member{c.told}})
+		if got, _ := n.members.get(of); got != c.want {
 			t.Fatalf("after %v: %v, want %v", c.told, got, c.want)
 		}
 	}
@@ -245,5 +252,40 @@ func TestAssumptionBrokenByTheLivingOnly(t *testing.T) {
 				t.Errorf("%s (cache %v): broken %d times, want %d", row.name, cache, got, row.want)
 			}
 		}
+	}
+}
+
+// Who claims the predecessor's place over and over keeps no position from its steps, nor from answering others: its predecessor is asked once between two.
+func TestClaimsStarveNobody(t *testing.T) {
+	n := node20(t)
+	claim := func(now time.Duration) { n.Receive(now, 5, &Message{Kind: Notify, To: ID{20}, From: ID{5}}) }
+	asked, answered, pings := 0, 0, 0
+	for now := time.Duration(0); now < 20*time.Second; now += 10 * time.Millisecond {
+		claim(now)
+		queue := sent(n)
+		for range 20 { // round trips
+			if len(queue) == 0 {
+				break
+			}
+			switch m := queue[0].Message; m.Kind {
+			case Ping:
+				if m.Final {
+					pings++
+				}
+				claim(now) // and again while it waits
+				n.Receive(now, queue[0].To, &Message{Kind: Pong, Seq: m.Seq})
+			case GetState:
+				asked++
+				n.Receive(now, queue[0].To, state(n, byte(queue[0].To), m.Seq, 20, 40, 50, 60))
+			case State:
+				answered++
+			}
+			queue = append(queue[1:], sent(n)...)
+		}
+		n.Receive(now, 10, &Message{Kind: GetState, To: ID{20}, From: ID{10}, Seq: 1})
+		n.Tick(now)
+	}
+	if asked < 6 || answered < 1500 || pings > asked+1 {
+		t.Errorf("in 20 s %d steps of 2 s, %d answers to 2000 questions, %d pings of the predecessor", asked, answered, pings)
 	}
 }

@@ -24,7 +24,7 @@ func (n *Node) receive(from Host, m *Message) {
 	if from != n.cfg.Self {
 		n.alive(from, m.Kind)
 		n.census.Heard(n.now, from)
-		n.hear(m.Members, m.Kind == News && m.Reply)
+		n.hear(from, m.Members, m.Kind == News && m.Reply)
 	}
 	sender := Ref{ID: m.From, Host: from}
 	switch m.Kind {
@@ -88,8 +88,9 @@ func (n *Node) onPing(sender Ref, m *Message) {
 func (n *Node) onAnswer(from Host, m *Message) {
 	switch {
 	case m.Kind == Pong:
-		n.probed(from, m.Seq)
-		n.reunite(from)
+		if n.probed(from, m.Seq) || n.recalled(from) { // who was not asked makes this host do nothing
+			n.reunite(from)
+		}
 	case m.Kind == Gone && slices.ContainsFunc(n.probes, func(p probe) bool { return p.host == from && p.seq == m.Seq }):
 		n.probed(from, m.Seq) // the host itself has left, and stays for a while only to hand over
 		n.bury(from, ringwire.Left)
@@ -119,6 +120,7 @@ func (n *Node) onAnswer(from Host, m *Message) {
 		p.stabilizeAt = n.now + n.jitter(n.backOff(from))
 	case Pong:
 		if p.status == Rectifying { // the predecessor lives: nothing to change
+			p.predAnswered = true
 			n.rest(p)
 		}
 	case Hint:

@@ -2,7 +2,6 @@ package ring
 
 import (
 	"slices"
-	"time"
 
 	"github.com/eddy-p2p/eddy/internal/format/ringwire"
 )
@@ -11,47 +10,13 @@ import (
 // out one step at a time. It is still periodic repair: the pause is jittered, and ends with the changes (repairing at every event collapses under load).
 const hurry = 8
 
-// Stabilize makes position i (in the order of View) begin a step of StabilizeFromSuccessor now, when it is idle; one that is not in the ring and waits
-// for nothing looks for its place again. Tick does so by itself, periodically: it is an input of its own for tests that choose the schedule.
-func (n *Node) Stabilize(now time.Duration, i int) {
-	n.now = now
-	if p := &n.pos[i]; p.status == Entering && p.deadline == never {
-		n.enter(p)
-	} else {
-		n.stabilize(p)
-	}
-	n.settle()
-}
-
-// Expire ends the outstanding question of position i as a time-out does after the last repetition: whoever was asked is dead. For tests that choose
-// the schedule, as Stabilize.
-func (n *Node) Expire(now time.Duration, i int) {
-	n.now = now
-	switch p := &n.pos[i]; {
-	case p.deadline == never || p.status == Idle:
-	case p.status == Entering:
-		n.retryEntry(p)
-	default:
-		n.bury(p.asked.Host, ringwire.Dead)
-	}
-	n.settle()
-}
-
-// Bury makes h dead for this node, as three probes without an answer do. For tests that choose the schedule, as Stabilize.
-func (n *Node) Bury(now time.Duration, h Host) {
-	n.now = now
-	n.probes = slices.DeleteFunc(n.probes, func(p probe) bool { return p.host == h })
-	n.host(h).probing = false
-	n.bury(h, ringwire.Dead)
-	n.settle()
-}
-
 // stabilize begins a step when the position is idle (Zave 2017: one outstanding question a node).
 func (n *Node) stabilize(p *position) {
 	p.stabilizeAt = n.now + n.jitter(n.cfg.Stabilize)
 	if !p.in || p.status != Idle || n.inMesh() {
 		return
 	}
+	p.predAnswered = false
 	if p.hasCandidate {
 		p.hasCandidate = false
 		if between(p.self.ID, p.candidate.ID, p.successor().ID) {
@@ -185,7 +150,7 @@ func (n *Node) rectify(p *position, x Ref, preds []Ref) {
 	switch {
 	case !p.hasPred || between(p.pred.ID, x.ID, p.self.ID) || p.pred.ID == x.ID:
 		n.setPred(p, x, preds)
-	case p.pred.Host == n.cfg.Self || n.classic:
+	case p.pred.Host == n.cfg.Self || p.predAnswered || n.classic:
 	default:
 		p.status, p.notifier = Rectifying, x
 		n.question(p, p.pred, Message{Kind: Ping, Final: true})
@@ -197,6 +162,7 @@ func (n *Node) setPred(p *position, x Ref, preds []Ref) {
 	if p.hasPred && p.pred == x && slices.Equal(list, p.preds) {
 		return
 	}
+	p.predAnswered = p.predAnswered && p.pred == x
 	p.pred, p.hasPred, p.preds, n.viewDirty = x, true, list, true
 }
 

@@ -15,6 +15,7 @@ type hostState struct {
 	missed    uint8  // probes in a row without an answer; at least 1 while any other question is left unanswered
 	probing   bool   // a ping is under way
 	dead      bool   // thought dead
+	saidLeft  bool   // others say that it has left the ring, and it is being asked
 }
 
 // probe is a ping under way. It is repeated until an answer or a verdict.
@@ -79,7 +80,7 @@ func (n *Node) alive(h Host, kind Kind) {
 	if !ok {
 		return
 	}
-	n.hosts[i].missed = 0
+	n.hosts[i].missed, n.hosts[i].saidLeft = 0, false
 	n.revive(i, kind == Pong || kind == State || kind == Notify || kind == Ack)
 }
 
@@ -127,8 +128,8 @@ func (n *Node) doubt(h Host) {
 	s.missed = max(s.missed, 1)
 }
 
-// ping probes h unless it is being probed.
-func (n *Node) ping(h Host) {
+// ping probes h unless it is being probed. What is said of it goes with it.
+func (n *Node) ping(h Host, said ...Member) {
 	s := n.host(h)
 	if s.probing || h == n.cfg.Self {
 		return
@@ -136,20 +137,21 @@ func (n *Node) ping(h Host) {
 	s.probing = true
 	p := probe{host: h, seq: n.nextSeq(), sentAt: n.now, deadline: n.now + n.timeout(h, 0)}
 	n.probes = append(n.probes, p)
-	n.send(h, Message{Kind: Ping, Seq: p.seq, Members: n.newsFor(h)})
+	n.send(h, Message{Kind: Ping, Seq: p.seq, Members: append(n.newsFor(h), said...)})
 }
 
-// probed takes in the answer to a ping.
-func (n *Node) probed(h Host, seq uint64) {
+// probed takes in the answer to a ping, and reports whether there was one.
+func (n *Node) probed(h Host, seq uint64) bool {
 	i := slices.IndexFunc(n.probes, func(p probe) bool { return p.host == h })
 	if i < 0 {
-		return
+		return false
 	}
 	if n.probes[i].seq == seq {
 		n.measure(h, n.now-n.probes[i].sentAt)
 	}
 	n.probes = slices.Delete(n.probes, i, i+1)
 	n.host(h).probing = false
+	return true
 }
 
 // expireProbes repeats the pings that were not answered in time, and gives the verdict after the third.
@@ -168,9 +170,13 @@ func (n *Node) expireProbes() {
 			continue
 		}
 		h := p.host
+		gone := s.saidLeft
 		n.probes = slices.Delete(n.probes, i, i+1)
 		s.probing = false
 		n.bury(h, ringwire.Dead)
+		if gone { // nor do those mourn it whom it told
+			n.census.Left(h)
+		}
 		i = 0 // the verdict may have begun other probes
 	}
 }
@@ -238,7 +244,7 @@ func (n *Node) forget(p *position, gone func(Ref) bool) {
 	}
 	p.succ, p.fingers, p.preds = drop(p.succ), drop(p.fingers), drop(p.preds)
 	if p.hasPred && gone(p.pred) {
-		p.hasPred, p.pred, p.preds, n.viewDirty = false, Ref{}, nil, true
+		p.hasPred, p.predAnswered, p.pred, p.preds, n.viewDirty = false, false, Ref{}, nil, true
 	}
 	if p.hasCandidate && gone(p.candidate) {
 		p.hasCandidate = false

@@ -77,12 +77,7 @@ func (n *Node) closed(p *position) bool {
 		!slices.ContainsFunc(p.fingers, func(x Ref) bool { return !slices.Contains(p.succ, x) })
 }
 
-// Owns reports whether this host is the successor of key as far as it knows: key lies between the predecessor of one of its positions and that position.
-func (n *Node) Owns(key ID) bool {
-	_, ok := n.owns(key)
-	return ok
-}
-
+// owns finds the own position that is the successor of key as far as this host knows: key lies between its predecessor and it.
 func (n *Node) owns(key ID) (*position, bool) {
 	p := n.following(key)
 	switch {

@@ -12,7 +12,7 @@ func (n *Node) Clone(r *rand.Rand) *Node {
 	c := *n
 	c.cfg.Rand = r
 	c.pos, c.hosts, c.memory = slices.Clone(n.pos), slices.Clone(n.hosts), slices.Clone(n.memory)
-	c.probes, c.quests, c.via = slices.Clone(n.probes), slices.Clone(n.quests), slices.Clone(n.via)
+	c.probes, c.quests, c.via, c.recalls = slices.Clone(n.probes), slices.Clone(n.quests), slices.Clone(n.via), slices.Clone(n.recalls)
 	c.forwards, c.lookups = slices.Clone(n.forwards), slices.Clone(n.lookups)
 	for i := range c.lookups {
 		l := &c.lookups[i]
@@ -21,7 +21,7 @@ func (n *Node) Clone(r *rand.Rand) *Node {
 	c.local, c.out, c.head = nil, slices.Clone(n.out[n.head:]), 0
 	if n.census != nil {
 		x := *n.census
-		x.voters, x.rand = slices.Clone(x.voters), r
+		x.voters, x.mourned, x.rand = slices.Clone(x.voters), slices.Clone(x.mourned), r
 		c.census = &x
 	}
 	if n.members != nil {
@@ -38,7 +38,7 @@ func (n *Node) AppendState(b []byte) []byte {
 	b = append(b, byte(n.phase))
 	for i := range n.pos {
 		p := &n.pos[i]
-		b = append(b, byte(p.status), flags(p.in, p.hasPred, p.fromPred, p.hasNotify, p.hasCandidate))
+		b = append(b, byte(p.status), flags(p.in, p.hasPred, p.fromPred, p.hasNotify, p.hasCandidate, p.predAnswered))
 		for _, x := range []struct {
 			on  bool
 			ref Ref
