@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/eddy-p2p/eddy/internal/core/replica"
 	"github.com/eddy-p2p/eddy/internal/core/ring"
@@ -16,7 +15,7 @@ import (
 // "ring check (walks the ring and proves order and replication)": a host that is there but has not synchronised holds nothing that others may
 // rely on, so the ring is not whole, even if the digests are all the same.
 func TestCheckSaysWhoIsUnsure(t *testing.T) {
-	nodes := grow(t, 4, Config{Vnodes: 2, Absence: time.Second})
+	nodes := grow(t, 4, Config{Vnodes: 2, Absence: briefly})
 	whole(t, nodes[0], 4)
 	nodes[3].stop(t)
 	rest := nodes[:3]

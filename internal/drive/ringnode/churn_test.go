@@ -89,7 +89,7 @@ func TestTooFew(t *testing.T) {
 
 // A host that is killed costs nothing that was acknowledged; one that comes back, at another address, has its ID and data.
 func TestKillAndRestart(t *testing.T) {
-	nodes := grow(t, 5, Config{Vnodes: 4, Absence: time.Second})
+	nodes := grow(t, 5, Config{Vnodes: 4, Absence: briefly})
 	whole(t, nodes[0], 5) // one lost host of three that are sure is what R = 3, Q = 2 stands
 	putAll(t, nodes, 20)
 	victim := nodes[2]
@@ -169,7 +169,7 @@ func TestEightNodes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("eight nodes")
 	}
-	nodes := grow(t, 8, Config{Vnodes: 2, Absence: time.Second})
+	nodes := grow(t, 8, Config{Vnodes: 2, Absence: briefly})
 	whole(t, nodes[0], 8)
 	putAll(t, nodes, 40)
 	getAll(t, nodes, 40)

@@ -99,6 +99,10 @@ func (l *live) stop(t *testing.T) {
 	}
 }
 
+// briefly is an absence that tests can wait for. A host that was stopped for half of it is sure of nothing until it has asked the others, so it must be longer than any
+// pause of a busy machine.
+const briefly = 4 * time.Second
+
 // grow starts a ring of count nodes.
 func grow(t testing.TB, count int, cfg Config) []*live {
 	t.Helper()

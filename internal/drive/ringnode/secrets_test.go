@@ -12,7 +12,7 @@ import (
 
 // An evicted host is refused by all, at once by those that hear of it, and its own node ends.
 func TestEvict(t *testing.T) {
-	nodes := grow(t, 4, Config{Vnodes: 2, Absence: time.Second})
+	nodes := grow(t, 4, Config{Vnodes: 2, Absence: briefly})
 	putAll(t, nodes, 10)
 	whole(t, nodes[0], 4)
 	if err := nodes[0].Evict(t.Context(), "nobody"); code(err) != ringapi.NotFound {
@@ -66,12 +66,12 @@ func TestEvict(t *testing.T) {
 
 // An address that was another host's before stands for who is there now.
 func TestEvictByAddress(t *testing.T) {
-	nodes := grow(t, 3, Config{Vnodes: 2, Absence: time.Second})
+	nodes := grow(t, 3, Config{Vnodes: 2, Absence: briefly})
 	whole(t, nodes[0], 3)
 	addr := nodes[2].Listen().String()
 	nodes[2].stop(t)
 	whole(t, nodes[0], 2)
-	next := start(t, Config{Vnodes: 2, Absence: time.Second, Listen: addr, Token: nodes[0].Token(), Join: []string{nodes[0].Listen().String()}})
+	next := start(t, Config{Vnodes: 2, Absence: briefly, Listen: addr, Token: nodes[0].Token(), Join: []string{nodes[0].Listen().String()}})
 	whole(t, nodes[0], 3)
 	if err := nodes[0].Evict(t.Context(), addr); err != nil {
 		t.Fatal(err)
@@ -106,7 +106,7 @@ func TestRotateIsMissed(t *testing.T) {
 // "rotate after a theft" (issue 4, Admission): who had the old secrets has nothing; a member that was away comes back by a new token, to
 // its old place and with its data.
 func TestRotate(t *testing.T) {
-	nodes := grow(t, 4, Config{Vnodes: 2, Absence: time.Second})
+	nodes := grow(t, 4, Config{Vnodes: 2, Absence: briefly})
 	putAll(t, nodes, 10)
 	whole(t, nodes[0], 4)
 	away := nodes[3]
