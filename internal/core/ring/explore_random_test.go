@@ -10,7 +10,7 @@ import (
 // "Random schedules beyond": rings of up to 40 hosts with up to 4 positions, minutes of joins, failures, departures, lost messages and partitions in virtual
 // time; then quiescence, and one ring of all who live. A seed replays its schedule.
 func TestRandomSchedules(t *testing.T) {
-	seeds := uint64(40)
+	seeds := uint64(48)
 	if testing.Short() || exploreShare > 1 {
 		seeds = 2
 	}
