@@ -69,7 +69,8 @@
 //     synchronisation would. But a stand-in that has become sure counts, and may be one of W: it keeps what it acknowledged until all R holders have it.
 //   - A member that lies cannot change, forge or roll back: signatures bind ring, key, dot, context, value and TTL. It can withhold, can keep a value alive beyond
 //     its TTL by sending it again to hosts where it has ended, can overwrite (any member may), and can spoil a key for one writer by covering dots that
-//     this writer has not made yet; the writer then refuses what covers them, and its writes to that key fail rather than vanish.
+//     this writer has not made yet: the writer refuses what covers them, the others don't. Its writes to that key then fail, or, acknowledged by hosts that had
+//     not got that version yet, vanish from them when it comes.
 //
 // A key's context has one entry for each host that ever coordinated a write to it, at most ringwire.MaxContext. A change to a set reads and writes the whole record on each
 // holder's disk, about 300 bytes a member, but sends and checks the member alone.
