@@ -80,6 +80,7 @@ func (n *Node) fromSuccessor(p *position, m *Message) {
 	}
 	n.rest(p)
 	n.tell(p, p.successor())
+	n.consult(p)
 }
 
 // fromPredecessor is the second half of StabilizeFromPredecessor: the successor's predecessor lives, so it becomes the successor, if it still lies between.
@@ -89,6 +90,23 @@ func (n *Node) fromPredecessor(p *position, m *Message) {
 	}
 	n.rest(p)
 	n.tell(p, p.successor())
+	n.consult(p)
+}
+
+// consult looks into the membership for a living position between p and its successor, to be asked in the next step. Wrong lists, of which a lying member can make
+// many, may agree with each other: in two rings that pass each other's members by, each position is its successor's predecessor, and no question to
+// those in the lists would ever find the others (a loopy cycle: Stoica et al. 2001, section 5). It enters as in StabilizeFromPredecessor: by its own answer.
+func (n *Node) consult(p *position) {
+	if n.members == nil || n.members.off || p.hasCandidate || n.classic {
+		return
+	}
+	x, ok := n.members.successor(n.cfg.Space.Finger(p.self.ID, 0), n, nil)
+	if !ok || !between(p.self.ID, x.ID, p.successor().ID) {
+		return
+	}
+	if own := n.position(x.ID); x.Host != n.cfg.Self || own != nil && own.in {
+		p.candidate, p.hasCandidate = x, true
+	}
 }
 
 // unanswered ends a question to somebody who failed. The lists are already without it.
