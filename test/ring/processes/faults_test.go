@@ -39,6 +39,7 @@ func (c *cluster) wait(d time.Duration) {
 // TestFaults does to one ring of the defaults, R/W/Q = 3/2/2, one thing after the other. What it acknowledged before any of them must be
 // there after each.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	harness.Need(t, "nft")
 	c := grow(t, harness.Deadline(t, 8*time.Minute), *nodesFlag)
 	c.part("FaultFree", faultFree)

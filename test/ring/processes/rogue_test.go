@@ -16,6 +16,7 @@ import (
 // reads succeed." The rogue is a process of its own (package rogue), let in by the ring's token like any other, and lies for as long as the load
 // goes on. Then it is evicted, as whoever found it out would do, and the checker judges what the others have.
 func TestRogue(t *testing.T) {
+	t.Parallel() // these rings mostly wait
 	root, err := harness.ModuleRoot()
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 // TestTwoAdjacent holds "W=3, any 2 adjacent ones: no acknowledged write lost, full replication again within 60 s", and that within the same time every key is read
 // through every node: of three holders one is left, which must not take itself for the one that is cut off.
 func TestTwoAdjacent(t *testing.T) {
+	t.Parallel()
 	harness.Need(t)
 	c := grow(t, harness.Deadline(t, 4*time.Minute), *nodesFlag, "--write", "3")
 	l := c.startLoad("two", think, true)
