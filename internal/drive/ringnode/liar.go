@@ -6,7 +6,7 @@ import (
 )
 
 // Liar makes a member of this host that is let in like any other and then does not keep the rules: what the machines want to send goes through
-// it, and what comes out is sent. The test of a rogue member needs such a one (issue 4, "It must show"). Only programs built with the tag
+// it, and what comes out is sent. The test of a rogue member needs such a one. Only programs built with the tag
 // ringrogue can set it, which none of ours is.
 type Liar struct {
 	Ring func(to ringwire.Host, m *ring.Message) []*ring.Message
