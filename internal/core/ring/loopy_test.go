@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// "A loopy cycle": two rings that pass each other's members by, in which each position is its successor's predecessor. Questions to those in the lists never end that,
+// A loopy cycle (Liben-Nowell, Balakrishnan, Karger 2002) is two rings that pass each other's members by, in which each position is its successor's predecessor. Questions to those in the lists never end that,
 // and the merging of rings late where each host has a position in either: who knows the membership ends it soon.
 func TestLoopyRingsBecomeOne(t *testing.T) {
 	for _, v := range []int{1, 4} {

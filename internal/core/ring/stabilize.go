@@ -95,7 +95,7 @@ func (n *Node) fromPredecessor(p *position, m *Message) {
 
 // consult looks into the membership for a living position between p and its successor, to be asked in the next step. Wrong lists, of which a lying member can make
 // many, may agree with each other: in two rings that pass each other's members by, each position is its successor's predecessor, and no question to
-// those in the lists would ever find the others (a loopy cycle: Stoica et al. 2001, section 5). It enters as in StabilizeFromPredecessor: by its own answer.
+// those in the lists would ever find the others (a loopy cycle: Liben-Nowell, Balakrishnan, Karger 2002). It enters as in StabilizeFromPredecessor: by its own answer.
 func (n *Node) consult(p *position) {
 	if n.members == nil || n.members.off || p.hasCandidate || n.classic {
 		return
